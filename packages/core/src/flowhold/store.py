@@ -1,0 +1,148 @@
+"""The byte layer under storages, results and catalogs: objects put, read, listed and deleted by key."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar
+
+from flowhold.errors import ConfigurationError
+
+__all__ = ["ObjectInfo", "ObjectStore", "Parts", "check_key", "iter_parts", "open_store"]
+
+Parts = bytes | Iterable[bytes | bytearray | memoryview] | BinaryIO
+"""What can be stored: bytes, an iterable of buffers (written one after another), or a seekable file."""
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What a store knows of an object without reading it."""
+
+    key: str
+    size: int
+    """In bytes."""
+    etag: str | None = None
+    """Changes whenever the bytes do; opaque."""
+    modified: float | None = None
+    """Seconds since the epoch."""
+
+
+class ObjectStore(ABC):
+    """Keeps objects by key. Subclasses implement five methods; everything else is derived.
+
+    Keys are POSIX paths (see :func:`check_key`). A put is atomic: a reader sees the old bytes, the new
+    bytes or nothing.
+    """
+
+    scheme: ClassVar[str] = ""
+    """URL scheme by which catalogs and results name this store."""
+
+    local: ClassVar[bool] = False
+    """True where reading is as cheap as a cache would be."""
+
+    @classmethod
+    @abstractmethod
+    def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> ObjectStore:
+        """Return the store of a URL such as ``file:///srv/flows`` or ``s3://bucket/prefix``."""
+
+    @abstractmethod
+    def put(self, key: str, parts: Parts, *, if_absent: bool = False) -> ObjectInfo:
+        """Write an object, atomically.
+
+        Args:
+            key: Where to write it.
+            parts: Its bytes.
+            if_absent: Write only if there is no object at that key; of several writers one wins.
+
+        Raises:
+            ObjectExistsError: ``if_absent`` and an object is there.
+        """
+
+    @abstractmethod
+    def open(self, key: str) -> BinaryIO:
+        """Return a stream of the object's bytes; raise ObjectNotFoundError where there is none."""
+
+    @abstractmethod
+    def head(self, key: str) -> ObjectInfo:
+        """Return what is known of the object; raise ObjectNotFoundError where there is none."""
+
+    @abstractmethod
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """Yield the objects whose keys begin with ``prefix``, in byte order of their keys.
+
+        Args:
+            prefix: Beginning of the keys, of any length.
+            start_after: Yield only keys that sort behind this one.
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove the object; do nothing where there is none."""
+
+    def get(self, key: str) -> bytes:
+        """Return the whole object; raise ObjectNotFoundError where there is none."""
+        with self.open(key) as stream:
+            return stream.read()
+
+
+def check_key(key: str) -> str:
+    """Return ``key`` if every store can hold it.
+
+    A key has 1 to 1,024 bytes of UTF-8 and is a relative POSIX path: components of at most 255 bytes, none
+    of them empty, ``.`` or ``..``.
+
+    Raises:
+        ConfigurationError: It cannot be a key.
+    """
+    try:
+        data = key.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"key {key!r} is not valid Unicode") from None
+    parts = data.split(b"/")
+    if (
+        not 1 <= len(data) <= 1024
+        or any(part in (b"", b".", b"..") or len(part) > 255 for part in parts)
+        or re.search(r"[\x00-\x1f\x7f]", key)
+    ):
+        raise ConfigurationError(
+            f"{key[:200]!r} cannot be a key",
+            hint="use 1 to 1,024 bytes of printable text: names of at most 255 bytes with '/' between "
+            "them, none of them empty, '.' or '..'",
+        )
+    return key
+
+
+def iter_parts(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:
+    """Yield the buffers of ``parts`` one after another, a file in chunks from where it stands."""
+    if isinstance(parts, (bytes, bytearray, memoryview)):
+        yield parts
+    elif hasattr(parts, "read"):
+        while chunk := parts.read(CHUNK):
+            yield chunk
+    else:
+        yield from parts
+
+
+def open_store(url: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> ObjectStore:
+    """Return the object store of a URL or local path.
+
+    Args:
+        url: ``scheme://…`` with the scheme of an installed plugin, or a path of this machine.
+        options: Further arguments of that store, for example ``client_options``.
+
+    Raises:
+        PluginNotFoundError: No installed plugin knows the scheme.
+    """
+    text = os.fspath(url)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        scheme, text = "file", os.path.abspath(os.path.expanduser(text))
+    from flowhold import plugins
+
+    store: type[ObjectStore] = plugins.object_store_class(scheme.lower())
+    return store.from_url(text, options)
