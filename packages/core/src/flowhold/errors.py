@@ -23,8 +23,8 @@
         ├── PluginConflictError
         └── PluginVersionError
 
-``str(error)`` says what is wrong in a sentence; ``error.hint`` says what to do about it. ``__cause__``
-is the original error of the library below, where there is one.
+``str(error)`` says what is wrong in a sentence; ``error.hint`` says what to do about it.
+``__cause__`` is the original error of the library below, where there is one.
 """
 
 from __future__ import annotations

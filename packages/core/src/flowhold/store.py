@@ -1,4 +1,4 @@
-"""The byte layer under storages, results and catalogs: objects put, read, listed and deleted by key."""
+"""The byte layer under storages, results and catalogs: objects by key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowhold.errors import ConfigurationError
 __all__ = ["ObjectInfo", "ObjectStore", "Parts", "check_key", "iter_parts", "open_store"]
 
 Parts = bytes | Iterable[bytes | bytearray | memoryview] | BinaryIO
-"""What can be stored: bytes, an iterable of buffers (written one after another), or a seekable file."""
+"""Bytes, an iterable of buffers (written one after another), or a seekable binary file."""
 
 CHUNK = 1 << 20
 
@@ -35,8 +35,8 @@ class ObjectInfo:
 class ObjectStore(ABC):
     """Keeps objects by key. Subclasses implement five methods; everything else is derived.
 
-    Keys are POSIX paths (see :func:`check_key`). A put is atomic: a reader sees the old bytes, the new
-    bytes or nothing.
+    Keys are POSIX paths (see :func:`check_key`). A put is atomic: a reader sees the old bytes, the
+    new bytes or nothing.
     """
 
     scheme: ClassVar[str] = ""
@@ -93,8 +93,8 @@ class ObjectStore(ABC):
 def check_key(key: str) -> str:
     """Return ``key`` if every store can hold it.
 
-    A key has 1 to 1,024 bytes of UTF-8 and is a relative POSIX path: components of at most 255 bytes, none
-    of them empty, ``.`` or ``..``.
+    A key has 1 to 1,024 bytes of UTF-8 and is a relative POSIX path: components of at most 255
+    bytes, none of them empty, ``.`` or ``..``.
 
     Raises:
         ConfigurationError: It cannot be a key.
@@ -111,7 +111,8 @@ def check_key(key: str) -> str:
     ):
         raise ConfigurationError(
             f"{key[:200]!r} cannot be a key",
-            hint="use 1 to 1,024 bytes of printable text: names of at most 255 bytes with '/' between "
+            hint="use 1 to 1,024 bytes of printable text: names of at most 255 bytes with '/' "
+            "between "
             "them, none of them empty, '.' or '..'",
         )
     return key
@@ -128,7 +129,9 @@ def iter_parts(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:
         yield from parts
 
 
-def open_store(url: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> ObjectStore:
+def open_store(
+    url: str | os.PathLike[str], options: Mapping[str, Any] | None = None
+) -> ObjectStore:
     """Return the object store of a URL or local path.
 
     Args:

@@ -1,0 +1,83 @@
+# Needs Python >= 3.10 with venv, make and git. Everything else goes to .venv, and nothing outside this
+# folder except package caches. `make PYTHON=python3.12` picks the interpreter.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROJECTS := $(sort $(wildcard packages/*/pyproject.toml))
+PACKAGES := $(patsubst %/pyproject.toml,%,$(PROJECTS))
+
+# Gives a recipe a temporary folder of its own, removed when it ends (stored trees are read-only).
+SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXIT && trap 'exit 130' INT TERM && export TMPDIR="$$tmp"
+PYTEST = pytest -n auto --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long coverage lint package bench services clean
+
+help: ## Show this list
+	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+
+$(READY): pyproject.toml $(PROJECTS)
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found: install Python 3.10 or newer, or name one with make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is $$("$(PYTHON)" -V 2>&1), but Python 3.10 or newer is needed: name one with make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without venv: install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	rm -rf $(VENV)
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev $(addprefix -e ,$(PACKAGES))
+	@touch $(READY)
+
+demo: $(READY) ## Register a real flow three ways, run each elsewhere, compare the reports
+	@$(BIN)/python examples/quickstart/demo.py .demo
+
+test: $(READY) ## Run the tests, except those marked long
+	@$(SCRATCH); $(BIN)/$(PYTEST) -m "not long" $(ARGS)
+
+test-long: $(READY) ## Run all tests
+	@$(SCRATCH); $(BIN)/$(PYTEST) $(ARGS)
+
+coverage: $(READY) ## Run the tests and demand 95 % line coverage of the core
+	@$(BIN)/coverage erase
+	@$(SCRATCH); $(BIN)/coverage run -m $(PYTEST) -m "not long" $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=95
+
+test-py%: .venvs/py%/.ready ## Run the core's tests under another Python: make test-py3.10
+	@$(SCRATCH); $(<D)/bin/$(PYTEST) -m "not long" $(ARGS) packages/core
+
+.PRECIOUS: .venvs/py%/.ready
+.venvs/py%/.ready: pyproject.toml packages/core/pyproject.toml | $(READY)
+	@rm -rf $(@D)
+	@python=$$(.ci/python $*) && $(BIN)/uv venv --quiet --python "$$python" $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group dev -e packages/core
+	@touch $@
+
+lint: $(READY) ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+package: $(READY) ## Build every distribution into dist/, check it, and try it in an empty environment
+	rm -rf dist
+	@for package in $(PACKAGES); do $(BIN)/python -m build --installer uv --outdir dist "$$package" >/dev/null || exit 1; done
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	@$(SCRATCH); $(BIN)/uv venv --quiet --python $(BIN)/python "$$tmp/venv" \
+	&& $(BIN)/uv pip install --quiet --python "$$tmp/venv/bin/python" dist/*.whl \
+	&& cd "$$tmp" && venv/bin/flowhold --version
+
+bench: $(READY) ## Run the benchmarks, one after another
+	@set -- benchmarks/*.py; [ -e "$$1" ] || { echo "There are no benchmarks yet."; exit 0; }; \
+	for script; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+services: ## Start the servers that tests talk to
+	@if [ -x .ci/services ]; then .ci/services; else echo "No test needs a server yet: there is nothing to start."; fi
+
+clean: ## Remove everything that make made
+	@for folder in .demo dist .venvs $(VENV); do if [ -e "$$folder" ]; then chmod -R u+rwX "$$folder"; rm -rf "$$folder"; fi; done
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
+	find packages tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,190 @@
+"""One call of a task: executed here, or as bytes on a worker in another process."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from flowhold.errors import FlowholdError, SerializationError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from flowhold.flows import Flow
+    from flowhold.results import Result
+
+__all__ = ["Call", "TaskRun", "describe", "logger", "lost", "receive", "run_task"]
+
+_current: ContextVar[str] = ContextVar("flowhold_task", default="")
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """What became of one task."""
+
+    name: str
+    state: Literal["success", "failed", "skipped"]
+    """``skipped``: a task that it depends on did not succeed."""
+    result: Any = field(default=None, repr=False)
+    """The value that the task returned."""
+    error: BaseException | None = None
+    stored: Result | None = None
+    """Where the value was written, with its digest: ``stored.read().value`` is the value."""
+
+
+def logger() -> logging.Logger:
+    """Return the logger ``flowhold.task.<flow>.<task>`` of the task that runs here.
+
+    Outside of tasks it is ``flowhold.task``.
+    """
+    return logging.getLogger(f"flowhold.task{_current.get()}")
+
+
+@dataclass(frozen=True)
+class Call:
+    """All that one execution of a task needs, wherever it happens."""
+
+    flow: str
+    task: str
+    run_id: str
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    result: Result | None
+
+    def execute(self) -> TaskRun:
+        """Call the function, write its value if there is a result, and say how it went."""
+        token = _current.set(f".{self.flow}.{self.task}")
+        try:
+            value = self.fn(*self.args, **self.kwargs)
+            stored = None
+            if self.result is not None:
+                now = datetime.now(timezone.utc)
+                names = {"flow": self.flow, "task": self.task, "run_id": self.run_id, "date": now}
+                stored = self.result.write(value, **names)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (it is what the run reports)
+            return TaskRun(self.task, "failed", error=error)
+        finally:
+            _current.reset(token)
+        return TaskRun(self.task, "success", value, stored=stored)
+
+    def to_bytes(self, flow: Flow) -> bytes:
+        """Return the message for :func:`run_task`.
+
+        Inputs can hold classes of modules that only loading the flow makes known, so a worker loads
+        it first; hence the bytes inside the bytes. As the run's id is in them, no two messages are
+        equal, which Dask would take for one call.
+        """
+        import cloudpickle
+
+        source = None if flow._source is None else flow._source.to_json()
+        fn = self.fn if source is None else None
+        try:
+            payload = cloudpickle.dumps((fn, self.args, self.kwargs, self.result))
+        except Exception as error:
+            raise SerializationError(
+                f"task {self.task!r} cannot be sent to a worker: {describe(error)}",
+                hint="give it inputs that can be pickled, or run in threads",
+            ) from error
+        names = (self.flow, self.task, self.run_id)
+        return pickle.dumps((source, flow._allow_unverified, names, payload))
+
+
+def run_task(message: bytes) -> bytes:
+    """Execute one call on a worker; what comes back says how it went, for :func:`receive`."""
+    source, allow_unverified, names, payload = pickle.loads(message)
+    task = names[1]
+    try:
+        flow = None if source is None else _load(source, allow_unverified, names[2])
+        fn, *inputs = pickle.loads(payload)
+        run = Call(*names, fn if flow is None else flow.tasks[task].fn, *inputs).execute()
+    except BaseException as error:  # noqa: BLE001 (a worker that raises says less, or dies)
+        run = TaskRun(task, "failed", error=error)
+    return _to_bytes(run)
+
+
+def _load(source: str, allow_unverified: bool, run_id: str) -> Any:
+    with _loading:  # so that the threads of a worker share one load
+        return _load_once(source, allow_unverified, run_id)
+
+
+@lru_cache(maxsize=16)
+def _load_once(source: str, allow_unverified: bool, _run_id: str) -> Any:
+    # Once in each run: what a reference leads to that is not pinned can change between runs.
+    from flowhold.loading import load_reference
+    from flowhold.reference import Reference
+
+    return load_reference(Reference.from_json(source), allow_unverified=allow_unverified)
+
+
+def _to_bytes(run: TaskRun) -> bytes:
+    import cloudpickle
+
+    trace = ""
+    if run.error is not None:
+        trace = "".join(traceback.format_exception(run.error))
+        try:
+            pickle.loads(cloudpickle.dumps(run.error))
+        except Exception:  # noqa: BLE001 (errors are of any making)
+            run = TaskRun(run.name, "failed", error=RuntimeError(describe(run.error)))
+    try:
+        return cast("bytes", cloudpickle.dumps((run, trace)))
+    except Exception as error:  # noqa: BLE001
+        problem = SerializationError(
+            f"the value of task {run.name!r} cannot be sent back: {describe(error)}",
+            hint="return what can be pickled, or run in threads",
+        )
+        return cast("bytes", cloudpickle.dumps((TaskRun(run.name, "failed", error=problem), "")))
+
+
+def receive(name: str, future: Future[Any]) -> TaskRun:
+    """Return what became of the task of a future that is done; raise a KeyboardInterrupt in it."""
+    try:
+        outcome = future.result()
+        run, trace = pickle.loads(outcome) if isinstance(outcome, bytes) else (outcome, "")
+    except Exception as error:  # noqa: BLE001
+        return lost(name, error)
+    if run.error is not None and trace:
+        run.error.__cause__ = _WorkerTraceback(f"\n{trace}")
+        if not isinstance(run.error, (Exception, SystemExit)):
+            raise run.error
+    return cast("TaskRun", run)
+
+
+def lost(name: str, error: Exception) -> TaskRun:
+    """Return the end of a task that the executor has not run, or not to its end."""
+    from concurrent.futures import BrokenExecutor
+
+    if isinstance(error, FlowholdError):
+        return TaskRun(name, "failed", error=error)
+    died = isinstance(error, BrokenExecutor)
+    problem = FlowholdError(
+        f"task {name!r} was lost: {'a worker process died' if died else describe(error)}",
+        hint="it crashed, was killed or ran out of memory; make a new executor for the next run"
+        if died
+        else "see the logs of the executor's workers",
+    )
+    problem.__cause__ = error
+    return TaskRun(name, "failed", error=problem)
+
+
+class _WorkerTraceback(Exception):
+    """Shows, as the cause of an error, where in a worker it was raised."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's type and text, even where its text cannot be made."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        text = "(no text)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,115 @@
+"""What Python and which packages a flow was stored with, and how they differ from those here."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from flowhold.errors import FlowholdError, SerializationError
+
+__all__ = ["difference", "explained", "record"]
+
+_OWN = ("flowhold", "cloudpickle")
+
+
+def record(modules: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the environment to record with a flow.
+
+    Args:
+        modules: Names of modules that the flow uses; those of the standard library do not count.
+
+    Returns:
+        ``{"python": "3.11.7", "packages": {"flowhold": "0.1.0", …}}``
+    """
+    packages = {name: version for name in _OWN if (version := _version(name))}
+    for top in {name.partition(".")[0] for name in modules}:
+        if top not in sys.stdlib_module_names and not top.startswith(("flowhold", "__")):
+            for distribution in _distributions(top):
+                if version := _version(distribution):
+                    packages[distribution] = version
+    return {"python": platform.python_version(), "packages": dict(sorted(packages.items()))}
+
+
+def difference(recorded: Mapping[str, Any] | None, *, own: bool = True) -> list[str]:
+    """Return what differs here from a recorded environment, a line each; empty where nothing does.
+
+    Args:
+        recorded: What :func:`record` returned where the flow was stored.
+        own: Also tell of Flowhold itself and of cloudpickle.
+    """
+    lines = []
+    python = str((recorded or {}).get("python") or "")
+    if python and python.split(".")[:2] != platform.python_version().split(".")[:2]:
+        lines.append(f"python: stored with {python}, here {platform.python_version()}")
+    packages = (recorded or {}).get("packages") or {}
+    for name, stored in packages.items() if isinstance(packages, Mapping) else ():
+        here = _version(str(name))
+        if here != stored and (own or name not in _OWN):
+            lines.append(f"{name}: stored with {stored}, here {here or 'not installed'}")
+    return lines
+
+
+@contextmanager
+def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
+    """Tell of the difference of environments: in the error if the block fails, else as a warning.
+
+    Args:
+        recorded: The environment recorded with the flow, or None.
+        what: What is being loaded, for the messages.
+
+    Raises:
+        SerializationError: The block raised something that is not an error of Flowhold.
+    """
+    try:
+        yield
+    except FlowholdError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        lines = difference(recorded)
+        if lines:
+            hint = f"the environment differs: {'; '.join(lines)}"
+        elif isinstance(error, ImportError):
+            hint = "install what is missing, or store the flow with include= or pickle_modules="
+        else:
+            hint = "--debug shows the traceback"
+        raise SerializationError(f"{what} could not be loaded: {reason}", hint=hint) from error
+    if lines := difference(recorded, own=False):
+        warnings.warn(
+            f"{what} was stored in another environment: {'; '.join(lines)}",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+@lru_cache(maxsize=512)
+def _version(distribution: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=512)
+def _distributions(top: str) -> tuple[str, ...]:
+    """Return the distributions of a top-level module; only unusual names are costly."""
+    if _version(top):
+        return (top,)
+    module = sys.modules.get(top)
+    if not getattr(module, "__path__", None) and not getattr(module, "__file__", None):
+        return ()
+    return tuple(sorted(set(_by_module().get(top, ()))))
+
+
+@lru_cache(maxsize=1)
+def _by_module() -> Mapping[str, list[str]]:
+    from importlib import metadata
+
+    return metadata.packages_distributions()

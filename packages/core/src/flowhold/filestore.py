@@ -1,0 +1,215 @@
+"""Objects as files below one folder of this machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import urllib.parse
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+from flowhold.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+)
+from flowhold.store import ObjectInfo, ObjectStore, Parts, check_key, iter_parts
+
+__all__ = ["FileStore"]
+
+_SCRATCH = ".flowhold-tmp"
+_SCRATCH_SECONDS = 24 * 3600
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+
+
+class FileStore(ObjectStore):
+    """Keeps each object as a file; what a put returns from is on the disk (fsync).
+
+    Args:
+        root: Folder that holds the objects; made when first written to.
+    """
+
+    scheme: ClassVar[str] = "file"
+    local: ClassVar[bool] = True
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        self._swept = False
+
+    @classmethod
+    def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> FileStore:
+        """Return the store of a ``file:///absolute/path`` URL or of a plain path."""
+        if options:
+            raise ConfigurationError(f"a file store takes no options, got {', '.join(options)}")
+        if not url.startswith("file://"):
+            return cls(url)
+        parsed = urllib.parse.urlsplit(url)
+        if parsed.netloc not in ("", "localhost") or not parsed.path:
+            raise ConfigurationError(
+                f"{url!r} does not name a folder of this machine",
+                hint="write file:///absolute/path",
+            )
+        return cls(urllib.parse.unquote(parsed.path))
+
+    def __repr__(self) -> str:
+        return f"FileStore({str(self.root)!r})"
+
+    def put(self, key: str, parts: Parts, *, if_absent: bool = False) -> ObjectInfo:
+        """Write an object to a temporary file, then publish it under its key in one step."""
+        target = self._path(key)
+        with self._errors(key):
+            temporary = self._scratch() / uuid.uuid4().hex
+            try:
+                with open(temporary, "xb") as file:
+                    for part in iter_parts(parts):
+                        file.write(part)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    status = os.fstat(file.fileno())
+                self._publish(temporary, target, if_absent=if_absent)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return _info(key, status)
+
+    def open(self, key: str) -> BinaryIO:
+        """Open the object's file for reading."""
+        with self._errors(key):
+            return open(self._path(key), "rb")
+
+    def head(self, key: str) -> ObjectInfo:
+        """Return size and time of the object's file."""
+        with self._errors(key):
+            path = self._path(key)
+            if path.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "is a folder", str(path))
+            return _info(key, path.stat())
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """Walk the folder in byte order of the keys, one folder in memory at a time."""
+        folder = prefix.rpartition("/")[0]
+        if folder:
+            try:
+                check_key(folder)
+            except ConfigurationError:
+                return
+        yield from self._walk(f"{folder}/" if folder else "", prefix, start_after or "")
+
+    def delete(self, key: str) -> None:
+        """Remove the object's file and the folders that it leaves empty."""
+        path = self._path(key)
+        with self._errors(key), suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+        with suppress(OSError):
+            for folder in path.parents:
+                if folder == self.root:
+                    break
+                folder.rmdir()
+
+    def _path(self, key: str) -> Path:
+        if check_key(key).split("/", 1)[0] == _SCRATCH:
+            raise ConfigurationError(f"keys below {_SCRATCH}/ are not to be had")
+        return self.root / key
+
+    def _scratch(self) -> Path:
+        """Return the folder of temporary files, rid of what writers that died left there."""
+        scratch = self.root / _SCRATCH
+        scratch.mkdir(parents=True, exist_ok=True)
+        if not self._swept:
+            self._swept = True
+            oldest = time.time() - _SCRATCH_SECONDS
+            for left in scratch.iterdir():
+                with suppress(OSError):
+                    if left.stat().st_mtime < oldest:
+                        left.unlink()
+        return scratch
+
+    def _publish(self, temporary: Path, target: Path, *, if_absent: bool) -> None:
+        while True:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if not if_absent:
+                    os.replace(temporary, target)
+                elif os.name == "nt":
+                    os.rename(temporary, target)
+                else:
+                    self._link(temporary, target)
+                break
+            except FileNotFoundError:
+                # A concurrent delete took the empty folder away; if the file is gone, it is an
+                # error.
+                if not temporary.exists():
+                    raise
+        if os.name != "nt":
+            folder = os.open(target.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _link(self, temporary: Path, target: Path) -> None:
+        try:
+            os.link(temporary, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            from filelock import FileLock
+
+            with FileLock(self.root / _SCRATCH / "publish.lock"):
+                if target.exists():
+                    raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
+                os.replace(temporary, target)
+
+    def _walk(self, base: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        try:
+            with self._errors(base.rstrip("/")), os.scandir(self.root / base) as entries:
+                names = sorted(
+                    f"{entry.name}/" if entry.is_dir() else entry.name
+                    for entry in entries
+                    if base or entry.name != _SCRATCH
+                )
+        except StorageError as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return
+            raise
+        for name in names:
+            key = base + name
+            if key.endswith("/"):
+                wanted = key.startswith(prefix) or prefix.startswith(key)
+                if wanted and (key > after or after.startswith(key)):
+                    yield from self._walk(key, prefix, after)
+            elif key.startswith(prefix) and key > after:
+                # What vanished since the folder was read is not listed.
+                with suppress(FileNotFoundError):
+                    yield _info(key, os.stat(self.root / key))
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        where = str(self.root / key)
+        try:
+            yield
+        except FileExistsError as error:
+            raise ObjectExistsError(f"{where} exists already", location=key) from error
+        except FileNotFoundError as error:
+            raise ObjectNotFoundError(f"there is no file {where}", location=key) from error
+        except (IsADirectoryError, NotADirectoryError) as error:
+            kind = ObjectNotFoundError if isinstance(error, IsADirectoryError) else StorageError
+            raise kind(f"{where}: {error.strerror}", location=key) from error
+        except PermissionError as error:
+            raise AccessDeniedError(
+                f"no permission for {error.filename or where}",
+                location=key,
+                hint="check who owns the folder, or choose another one",
+            ) from error
+        except OSError as error:
+            raise StorageError(f"{where}: {error.strerror or error}", location=key) from error
+
+
+def _info(key: str, status: os.stat_result) -> ObjectInfo:
+    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    return ObjectInfo(key, status.st_size, etag, status.st_mtime)

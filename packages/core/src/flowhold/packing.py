@@ -1,0 +1,154 @@
+"""From a flow to the object that is stored: a pickle, a script's bytes, or a bundle of files."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flowhold import environment, project, trees
+from flowhold.adapters import unadapt
+from flowhold.envelope import seal
+from flowhold.errors import ConfigurationError
+
+__all__ = ["Packing", "Payload"]
+
+
+@dataclass(frozen=True)
+class Payload:
+    """An object to store."""
+
+    kind: str
+    """``pickle``, ``script`` or ``bundle``."""
+    parts: list[bytes] = field(repr=False)
+    """Its bytes, to be written one after another."""
+    environment: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(map(len, self.parts))
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes, in hex."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            digest.update(part)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a storage packs its flows.
+
+    Args:
+        script: The script's file; None where no script is known.
+        as_script: Store the script instead of a pickle.
+        include: Patterns of files to store with it, or None.
+        modules: Modules to pickle by value.
+    """
+
+    script: Path | None
+    as_script: bool = False
+    include: Sequence[str] | None = None
+    modules: Sequence[str | ModuleType] = ()
+
+    def fingerprint(self, flow: Any) -> str:
+        """Return the fingerprint of what :meth:`pack` would store, without packing it."""
+        digest = hashlib.sha256()
+        if not self.as_script:
+            from flowhold.fingerprint import fingerprint
+
+            digest.update(fingerprint(unadapt(flow), self.modules).encode())
+        elif self.include is None:
+            digest.update(self._path().read_bytes())
+        if self.include is not None:
+            digest.update(seal({"files": [entry.to_json() for entry in self._entries()]}))
+            digest.update(self._path().name.encode())
+        return digest.hexdigest()
+
+    def pack(self, flow: Any) -> Payload:
+        """Return the object to store for a flow."""
+        if not self.as_script:
+            return self._pickle(flow)
+        own = project.own_modules(self._path().parent)
+        recorded = environment.record(_imported_by(sys.modules[name] for name in own))
+        if self.include is None:
+            return Payload("script", [self._path().read_bytes()], recorded)
+        from flowhold.bundles import pack
+
+        entries = self._entries()
+        header = {
+            "kind": "bundle",
+            "script": self._path().name,
+            "files": [entry.to_json() for entry in entries],
+        }
+        return Payload("bundle", [seal(header), *pack(self._path().parent, entries)], recorded)
+
+    def _pickle(self, flow: Any) -> Payload:
+        from flowhold.pickling import dump
+
+        body, used = dump(unadapt(flow), self.modules)
+        recorded = environment.record(used)
+        header = {
+            "kind": "pickle",
+            "flow": flow.name,
+            "environment": recorded,
+            "pickle": sum(map(len, body)),
+        }
+        files: list[bytes] = []
+        if self.include is not None:
+            from flowhold.bundles import pack
+
+            root = self._path().parent
+            entries = self._entries()
+            files = pack(root, entries)
+            header["files"] = [entry.to_json() for entry in entries]
+            header["script"] = self._path().name
+            header["modules"] = _relative(root)
+        return Payload("pickle", [seal(header), *body, *files], recorded)
+
+    def _entries(self) -> list[Any]:
+        from flowhold.bundles import collect
+
+        root = self._path().parent
+        always = {self._path().name, *_relative(root).values()} if self.as_script else set()
+        return collect(root, self.include or (), always)
+
+    def _path(self) -> Path:
+        if self.script is None:
+            raise ConfigurationError(
+                "there is no script to store",
+                hint="give local_script_path=, or register by `flowhold register FILE`",
+            )
+        if not self.script.is_file():
+            raise ConfigurationError(
+                f"the script {self.script} does not exist", hint="check local_script_path"
+            )
+        return self.script.absolute()
+
+
+def _relative(root: Path) -> dict[str, str]:
+    """Return the paths below ``root`` of the user's loaded modules, by name."""
+    own = project.own_modules(root)
+    return {name: file.relative_to(root).as_posix() for name, file in own.items()}
+
+
+def _imported_by(modules: Iterable[ModuleType]) -> set[str]:
+    """Return the names of the modules that the top-level values of ``modules`` come from."""
+    names = set()
+    for module in modules:
+        for value in vars(module).values():
+            name = (
+                value.__name__
+                if isinstance(value, ModuleType)
+                else getattr(value, "__module__", "")
+            )
+            if isinstance(name, str) and not name.startswith(trees.PREFIX):
+                names.add(name)
+    return names

@@ -1,0 +1,191 @@
+"""Cloudpickle as used here: the user's own modules travel by value, the rest by name."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from flowhold import project, trees
+from flowhold.errors import ConfigurationError, SerializationError
+
+__all__ = ["Pickler", "by_value", "dump", "load", "readable"]
+
+_lock = threading.RLock()
+_PRIVATE = ("__builtins__", "__cached__", "__loader__", "__spec__")
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """A cloudpickle pickler that notes which modules the pickle refers to by name."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file, protocol=5)
+        self.modules: set[str] = set()
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Reduce modules without what belongs to their import; leave the rest to cloudpickle."""
+        if isinstance(obj, ModuleType):
+            if not cloudpickle.cloudpickle._should_pickle_by_reference(obj):
+                state = {key: value for key, value in vars(obj).items() if key not in _PRIVATE}
+                return cloudpickle.cloudpickle.dynamic_subimport, (obj.__name__, state)
+            self.modules.add(obj.__name__)
+        elif name := getattr(
+            obj if isinstance(obj, (type, FunctionType)) else type(obj), "__module__", None
+        ):
+            self.modules.add(name)
+        return super().reducer_override(obj)
+
+
+def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[bytes], set[str]]:
+    """Pickle a flow.
+
+    Args:
+        flow: What to pickle.
+        modules: Modules to carry by value besides the user's own.
+
+    Returns:
+        The buffers of the pickle, in order, large ones not copied; and the names of the modules
+        that it refers to.
+
+    Raises:
+        SerializationError: Something in the flow cannot be pickled.
+    """
+    sink = _Sink()
+    with by_value(modules) as carried:
+        pickler = Pickler(sink)
+        with readable(flow):
+            pickler.dump(flow)
+    names = {name for name in pickler.modules if name.partition(".")[0] not in carried}
+    return sink.parts, names
+
+
+@contextmanager
+def readable(flow: Any) -> Iterator[None]:
+    """Turn what pickling raises into an error that says which flow and why."""
+    try:
+        yield
+    except Exception as error:
+        raise SerializationError(
+            f"the flow {getattr(flow, 'name', flow)!r} cannot be pickled: {error}",
+            hint="keep what cannot be pickled out of module level and of the flow, or store it "
+            "as a script",
+        ) from error
+
+
+@contextmanager
+def by_value(modules: Sequence[str | ModuleType] = ()) -> Iterator[set[str]]:
+    """Carry modules by value in pickles made in this block: those given and the user's own.
+
+    The user's own are the modules of private trees, and those below the folder of the script that
+    Python runs. Yields the names of the top-level modules that are carried.
+    """
+    with _lock:
+        chosen = {module.__name__: module for module in [*_named(modules), *_own()]}
+        known = set(cloudpickle.list_registry_pickle_by_value())
+        for name, module in chosen.items():
+            if name not in known:
+                cloudpickle.register_pickle_by_value(module)
+        try:
+            yield {name.partition(".")[0] for name in chosen} | {"__main__"}
+        finally:
+            for name, module in chosen.items():
+                if name not in known:
+                    cloudpickle.unregister_pickle_by_value(module)
+
+
+def load(data: bytes | memoryview, tree: trees.Tree | None = None) -> Any:
+    """Unpickle bytes that were verified before.
+
+    Args:
+        data: The pickle.
+        tree: Files stored with the pickle: ``__file__`` of its functions points to them, and
+            imports of siblings when a task runs find them.
+    """
+    if tree is None:
+        return pickle.load(io.BytesIO(data))
+    return _Unpickler(io.BytesIO(data), tree).load()
+
+
+class _Sink:
+    """Takes the buffers that a pickler writes, without copying them."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.parts.append(bytes(data))
+        return len(data)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Gives by-value functions and modules the files that were stored with their pickle."""
+
+    def __init__(self, file: Any, tree: trees.Tree) -> None:
+        super().__init__(file)
+        self._tree = tree
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "cloudpickle.cloudpickle":
+            own = {
+                "_make_function": self._function,
+                "_function_setstate": self._set_state,
+                "dynamic_subimport": self._module,
+            }
+            if name in own:
+                return own[name]
+        return super().find_class(module, name)
+
+    def _function(self, code: CodeType, namespace: dict[str, Any], *rest: Any) -> FunctionType:
+        self._settle(namespace)
+        return FunctionType(code, namespace, *rest)
+
+    def _set_state(self, function: FunctionType, state: Any) -> None:
+        cloudpickle.cloudpickle._function_setstate(function, state)
+        self._settle(function.__globals__)
+
+    def _module(self, name: str, namespace: dict[str, Any]) -> ModuleType:
+        self._settle(namespace)
+        module: ModuleType = cloudpickle.cloudpickle.dynamic_subimport(name, namespace)
+        return module
+
+    def _settle(self, namespace: dict[str, Any]) -> None:
+        namespace["__builtins__"] = self._tree.builtins
+        path = self._tree.pickled.get(namespace.get("__name__", ""))
+        if path is not None:
+            own = self._tree.module_name(path)
+            namespace["__file__"] = str(self._tree.root / path)
+            namespace["__package__"] = (
+                own if path.endswith("__init__.py") else own.rpartition(".")[0]
+            )
+
+
+def _named(modules: Iterable[str | ModuleType]) -> Iterator[ModuleType]:
+    for module in modules:
+        if isinstance(module, ModuleType):
+            yield module
+            continue
+        try:
+            yield importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"pickle_modules names {module!r}, which cannot be imported: {error}",
+                hint="name modules by their dotted import name",
+            ) from error
+
+
+def _own() -> Iterator[ModuleType]:
+    for tree in trees.open_trees():
+        yield sys.modules[tree.name]
+    main = project.main_script()
+    for name in project.own_modules(main.parent) if main else ():
+        module = sys.modules[name]
+        if name != "__main__" and not name.startswith(trees.PREFIX) and module.__name__ == name:
+            yield module

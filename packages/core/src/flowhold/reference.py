@@ -1,0 +1,166 @@
+"""The small document that finds one stored flow again; all that anybody has to record."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from flowhold.errors import SerializationError
+
+if TYPE_CHECKING:
+    from flowhold.storage.base import Storage
+
+__all__ = ["KINDS", "SCHEMA", "Reference"]
+
+SCHEMA = "flowhold.reference/1"
+KINDS = ("pickle", "script", "bundle", "image", "module")
+PAYLOAD_TYPE = "application/vnd.flowhold.reference+json"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where one flow is, what its bytes are, and what it was stored with.
+
+    A reference is as powerful as code: whoever can write one can make you import a module. It is
+    safe to load as far as you trust where it comes from.
+    """
+
+    flow: str
+    """Name of the flow."""
+    storage: Mapping[str, Any]
+    """The serialized storage, for this flow only; labels and names of secrets are in it."""
+    location: str
+    """Where in that storage."""
+    kind: str
+    """One of ``pickle``, ``script``, ``bundle``, ``image``, ``module``."""
+    version: int | None = None
+    """Number in its catalog, from 1; None where it is in none."""
+    sha256: str | None = None
+    """Digest of the stored object in hex; None: not pinned by one."""
+    size: int | None = None
+    """Of the stored object, in bytes."""
+    revision: str | None = None
+    """Commit or image digest to which it is pinned."""
+    fingerprint: str | None = None
+    """Hash of the flow's content, for telling whether it changed."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """``python`` and ``packages`` (version by distribution) with which it was stored."""
+    created: str = field(default_factory=_now)
+    """Time of registration, ISO 8601 with its offset."""
+    schema: str = SCHEMA
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Fields that a newer Flowhold wrote; kept."""
+    signed: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    """The DSSE envelope that this reference was read from, if it is signed."""
+
+    def __hash__(self) -> int:
+        return hash((self.flow, self.version, self.location, self.sha256, self.created))
+
+    @property
+    def pinned(self) -> bool:
+        """Whether what is loaded is certain: by a digest or a revision."""
+        return bool(self.sha256 or self.revision)
+
+    @property
+    def labels(self) -> list[str]:
+        """User labels and default labels, sorted."""
+        storage = self.storage
+        return sorted({*(storage.get("labels") or []), *(storage.get("default_labels") or [])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON types, unknown ones included."""
+        known = {name: getattr(self, name) for name in _FIELDS}
+        return {**self.extra, **known}
+
+    def to_json(self) -> str:
+        """Return the document; of a signed reference, the signed one as it was read."""
+        document = self.to_dict() if self.signed is None else self.signed
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Reference:
+        """Read a reference, signed or not; signatures are not checked here.
+
+        Raises:
+            SerializationError: It is not one, or a newer major version of the schema.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SerializationError(f"this is not a reference: {error}") from error
+        if isinstance(document, dict) and "payloadType" in document:
+            try:
+                payload = base64.b64decode(document["payload"], validate=True)
+                known = document["payloadType"] == PAYLOAD_TYPE
+                document["signatures"] = [dict(entry) for entry in document["signatures"]]
+            except (KeyError, TypeError, ValueError) as error:
+                raise SerializationError("this is not a signed reference") from error
+            if not known:
+                raise SerializationError(
+                    f"this signs a {document['payloadType']!r}, not a reference"
+                )
+            return replace(cls.from_json(payload), signed=document)
+        return cls.from_dict(document)
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Reference:
+        """Read a reference from its fields; see :meth:`from_json`."""
+        schema = document.get("schema") if isinstance(document, Mapping) else None
+        if not isinstance(schema, str) or schema.partition("/")[0] != SCHEMA.partition("/")[0]:
+            raise SerializationError(
+                "this is not a reference: its schema is missing",
+                hint="references are what `flowhold register` and flow.register() give",
+            )
+        if schema != SCHEMA:
+            raise SerializationError(
+                f"this reference has the schema {schema}, this Flowhold reads {SCHEMA}",
+                hint="upgrade flowhold",
+            )
+        for name, (types, required) in _FIELDS.items():
+            value = document.get(name)
+            absent = value is None and not required
+            if not absent and (not isinstance(value, types) or isinstance(value, bool)):
+                raise SerializationError(
+                    f"this is not a reference: its field {name!r} is wrong or missing"
+                )
+        if document["kind"] not in KINDS:
+            raise SerializationError(f"this reference has the unknown kind {document['kind']!r}")
+        known = {name: document[name] for name in _FIELDS if document.get(name) is not None}
+        extra = {name: value for name, value in document.items() if name not in _FIELDS}
+        return cls(**known, extra=extra)
+
+    def open_storage(self) -> Storage:
+        """Return the storage that holds this flow.
+
+        Raises:
+            PluginNotFoundError: Its plugin is not installed.
+        """
+        from flowhold.storage.base import Storage
+
+        record = {
+            "location": self.location,
+            "kind": self.kind,
+            "sha256": self.sha256,
+            "size": self.size,
+            "revision": self.revision,
+            "environment": dict(self.environment),
+            "attribute": ((self.storage.get("flows") or {}).get(self.flow) or {}).get("attribute"),
+        }
+        return Storage.deserialize({**self.storage, "flows": {self.flow: record}})
+
+
+_REQUIRED = {"schema", "flow", "storage", "location", "kind", "created"}
+_TYPES: dict[str, type] = {"storage": Mapping, "environment": Mapping, "version": int, "size": int}
+_FIELDS = {
+    each.name: (_TYPES.get(each.name, str), each.name in _REQUIRED)
+    for each in fields(Reference)
+    if each.name not in ("extra", "signed")
+}

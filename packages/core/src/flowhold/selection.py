@@ -1,0 +1,162 @@
+"""Which flow of a module is meant: by name, or by the attribute that holds or makes it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flowhold import adapters
+from flowhold.errors import ConfigurationError, FlowNotFoundError
+from flowhold.trees import loading_code
+
+__all__ = ["find_flow", "flows_in", "import_named", "module_of_main", "split_target"]
+
+
+def split_target(text: str) -> tuple[str, str | None]:
+    """Split ``file.py:attr`` or ``pkg.mod:attr`` at its colon."""
+    head, colon, attribute = text.rpartition(":")
+    # The colon of a Windows drive is not one that names an attribute.
+    if not colon or "/" in attribute or "\\" in attribute or len(head) == 1:
+        return text, None
+    if not head or not attribute:
+        raise ConfigurationError(f"{text!r} has nothing on one side of the colon")
+    return head, attribute
+
+
+def flows_in(module: ModuleType) -> dict[str, list[Any]]:
+    """Return the flows among the module's top-level values by name, in the order of the source."""
+    found: dict[str, list[Any]] = {}
+    for value in list(vars(module).values()):
+        if adapters.is_flow(value):
+            same = found.setdefault(adapters.adapt_flow(value).name, [])
+            if not any(value is other for other in same):
+                same.append(value)
+    return found
+
+
+def find_flow(
+    module: ModuleType, name: str | None = None, attribute: str | None = None, *, where: str
+) -> Any:
+    """Return the one flow of a module that is meant.
+
+    Args:
+        module: Where to look.
+        name: The flow's name; None takes the only one.
+        attribute: Dotted attribute that is a flow, or a function without arguments that returns
+            one.
+        where: What the module is, for error messages, as ``script etl.py``.
+
+    Raises:
+        FlowNotFoundError: No flow, several or the wrong one; the message lists what was found.
+    """
+    if attribute is not None:
+        flow = _by_attribute(module, attribute, where)
+        if name is not None and flow.name != name:
+            raise FlowNotFoundError(
+                f"{attribute} in {where} is the flow {flow.name!r}, not {name!r}", location=where
+            )
+        return flow
+    found = flows_in(module)
+    listed = ", ".join(repr(found_name) for found_name in found) or "no flow at its top level"
+    if name is None:
+        if not found:
+            raise FlowNotFoundError(
+                f"{where} has no flow at its top level",
+                location=where,
+                hint="define a Flow there, decorate a function with @flow, or name it: "
+                "FILE:ATTRIBUTE",
+            )
+        if len(found) > 1:
+            raise FlowNotFoundError(
+                f"{where} has several flows: {listed}",
+                location=where,
+                hint="say which one by its name",
+            )
+        name = next(iter(found))
+    candidates = found.get(name, [])
+    if len(candidates) > 1:
+        raise FlowNotFoundError(
+            f"{where} has {len(candidates)} flows named {name!r}",
+            location=where,
+            hint="give them different names, or say which one: FILE:ATTRIBUTE",
+        )
+    if not candidates:
+        function = getattr(module, name, None) if name.isidentifier() else None
+        if not callable(function) or isinstance(function, type):
+            raise FlowNotFoundError(
+                f"{where} has no flow {name!r}; found: {listed}",
+                location=where,
+                hint="check the name; flows must be at the top level",
+            )
+        candidates = [function]
+    return adapters.adapt_flow(candidates[0])
+
+
+def _by_attribute(module: ModuleType, attribute: str, where: str) -> Any:
+    value: Any = module
+    for part in attribute.split("."):
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            listed = ", ".join(flows_in(module)) or "none"
+            raise FlowNotFoundError(
+                f"{where} has no attribute {attribute!r}; flows found: {listed}", location=where
+            ) from None
+    made = value
+    if not adapters.is_flow(value) and callable(value) and not hasattr(value, "run"):
+        with loading_code():
+            made = value()
+    try:
+        flow = adapters.adapt_flow(made)
+    except ConfigurationError as error:
+        raise FlowNotFoundError(
+            f"{attribute} in {where} is neither a flow nor a function without arguments that "
+            f"returns one",
+            location=where,
+            hint="decorate the function with @flow to make it one",
+        ) from error
+    if made is not value:
+        # Only the factory's name finds this flow again.
+        flow._attribute = attribute
+    return flow
+
+
+def import_named(name: str) -> ModuleType:
+    """Import an ordinary module by its dotted name while marking that a flow is being loaded.
+
+    Raises:
+        FlowNotFoundError: There is no module of that name; other import errors pass.
+    """
+    try:
+        with loading_code():
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise FlowNotFoundError(
+                f"there is no module {name!r} here",
+                location=name,
+                hint="install the package that has it, or put its folder on PYTHONPATH",
+            ) from error
+        raise
+
+
+def module_of_main() -> str:
+    """Return the name by which other processes import the file that runs as ``__main__``.
+
+    Raises:
+        ConfigurationError: It has none, as in a notebook or an interactive session.
+    """
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    if not file:
+        raise ConfigurationError(
+            "__main__ is not a module that another process could import",
+            hint="name the module: Module('package.module')",
+        )
+    return Path(file).stem

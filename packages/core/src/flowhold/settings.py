@@ -1,0 +1,190 @@
+"""The settings of Flowhold: defaults, two files and the environment, merged and checked."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flowhold.errors import ConfigurationError
+
+__all__ = ["Settings", "current", "find_config_dir", "read_toml", "stat_file"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be set, by these names in a file and as ``FLOWHOLD_<NAME>`` in the environment."""
+
+    config_dir: Path
+    """Holds ``config.toml`` and ``secrets.toml``; set by the environment only."""
+    cache_dir: Path
+    data_dir: Path
+    catalog: str | None = None
+    """URL or absolute path; None means the folder ``catalog`` in `data_dir`."""
+    storage: str = "local"
+    trusted_keys: tuple[str, ...] = ()
+    require_signature: bool = False
+    disabled_plugins: tuple[str, ...] = ()
+    add_default_labels: bool = True
+    cache_max_bytes: int = 5 << 30
+    max_tree_bytes: int = 2 << 30
+    max_tree_files: int = 100_000
+
+
+_KINDS = {field.name: str(field.type) for field in fields(Settings)}
+_WANTED = {
+    "Path": "a path",
+    "bool": "true or false",
+    "int": "a whole number, 0 or more",
+    "str": "a string that is not empty",
+    "str | None": "a URL or a path",
+    "tuple[str, ...]": "a list of strings",
+}
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+def current(**overrides: Any) -> Settings:
+    """Return the settings that hold now.
+
+    From lowest to highest: defaults; ``config.toml`` in the config directory; the first
+    ``flowhold.toml`` found upwards from the working directory, which can never loosen trust;
+    ``FLOWHOLD_*`` variables that are not empty, lists comma separated; `overrides` not None.
+
+    Raises:
+        ConfigurationError: A file cannot be read, a name is unknown or a value has the wrong type.
+    """
+    config_dir = find_config_dir()
+    values = {**(_file(config_dir / "config.toml") or {}), "config_dir": config_dir}
+    project = _project()
+    # A project may disable plugins, but not enable those that the user has disabled.
+    disabled = (*values.get("disabled_plugins", ()), *project.get("disabled_plugins", ()))
+    values.update(project, disabled_plugins=tuple(dict.fromkeys(disabled)))
+    for name, kind in _KINDS.items():
+        variable = f"FLOWHOLD_{name.upper()}"
+        if name != "config_dir" and (text := os.environ.get(variable, "").strip()):
+            values[name] = _checked(kind, _from_text(kind, text), variable)
+    for name, value in overrides.items():
+        if value is not None:
+            values[name] = _checked(_kind(name, "the arguments"), value, name)
+    for name in {"cache_dir", "data_dir"} - values.keys():
+        values[name] = _default(name)
+    return Settings(**values)
+
+
+def find_config_dir() -> Path:
+    """Return the config directory: ``FLOWHOLD_CONFIG_DIR``, else the platform's for this user."""
+    text = os.environ.get("FLOWHOLD_CONFIG_DIR", "").strip()
+    return Path(_checked("Path", text, "FLOWHOLD_CONFIG_DIR")) if text else _default("config_dir")
+
+
+def stat_file(path: Path) -> os.stat_result | None:
+    """Return a file's status, None where there is no file; other errors: ConfigurationError."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+        ConfigurationError: It cannot be read. No text, cause or frame shows the secrets in it.
+    """
+    table, problem = _parse(path)
+    if problem:
+        raise ConfigurationError(f"{path} {problem}", hint="correct or remove that file")
+    return table
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], str]:
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        if not path.is_file():
+            return {}, "is not a regular file"
+        return toml.loads(path.read_bytes().decode("utf-8-sig")), ""
+    except OSError as error:
+        return {}, f"cannot be read: {error.strerror}"
+    except (ValueError, RecursionError) as error:
+        place = re.findall(r" \(at (?:line \d+, column \d+|end of document)\)", str(error))
+        return {}, "is not valid TOML" + "".join(place[-1:])
+
+
+def _project() -> Mapping[str, Any]:
+    with suppress(FileNotFoundError):  # the working directory was removed
+        for parent in (Path.cwd() / "flowhold.toml").parents:
+            if (found := _file(parent / "flowhold.toml", project=True)) is not None:
+                return found
+    return {}
+
+
+def _file(path: Path, *, project: bool = False) -> Mapping[str, Any] | None:
+    stat = stat_file(path)
+    version = stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return _settings_in(path, project, version) if version else None
+
+
+@lru_cache(maxsize=64)
+def _settings_in(path: Path, project: bool, _version: tuple[int, ...]) -> Mapping[str, Any]:
+    values = {}
+    for name, value in read_toml(path).items():
+        # Trees in a cache are run as they are, so a cache that came with a project is not used.
+        trust = name in ("trusted_keys", "config_dir", "cache_dir")
+        if project and (trust or (name == "require_signature" and value is False)):
+            warnings.warn(f"{name} in {path} is ignored: it could loosen trust", stacklevel=5)
+            continue
+        values[name] = _checked(_kind(name, str(path)), value, f"{name} in {path}", path.parent)
+    return values
+
+
+def _kind(name: str, source: str) -> str:
+    if name in _KINDS and name != "config_dir":
+        return _KINDS[name]
+    from difflib import get_close_matches
+
+    near = ["FLOWHOLD_CONFIG_DIR"] if name == "config_dir" else get_close_matches(name, _KINDS, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(_KINDS)}"
+    raise ConfigurationError(f"unknown setting {name[:60]!r} in {source}", hint=hint)
+
+
+def _checked(kind: str, value: Any, label: str, base: Path | None = None) -> Any:
+    match kind, value:
+        case ("bool", bool()) | ("str", str()) if value != "":
+            return value
+        case "int", int() if type(value) is int and value >= 0:
+            return value
+        case "tuple[str, ...]", list() | tuple() if all(isinstance(item, str) for item in value):
+            return tuple(value)
+        case "str | None", str() if "://" in value:
+            return value
+        case (("Path" | "str | None"), str() | Path()) if value != "" and "\0" not in str(value):
+            with suppress(RuntimeError, FileNotFoundError):  # no such user, no working directory
+                path = ((base or Path()) / Path(value).expanduser()).absolute()
+                return path if kind == "Path" else str(path)
+    raise ConfigurationError(f"{label} must be {_WANTED[kind]}")
+
+
+def _from_text(kind: str, text: str) -> Any:
+    if kind == "bool" and text.lower() in _TRUE + _FALSE:
+        return text.lower() in _TRUE
+    if kind == "int" and re.fullmatch("[0-9]{1,18}", text):
+        return int(text)
+    if kind == "tuple[str, ...]":
+        return [item for part in text.split(",") if (item := part.strip())]
+    return text
+
+
+def _default(name: str) -> Path:
+    import platformdirs
+
+    return Path(getattr(platformdirs, f"user_{name}")("flowhold", appauthor=False))

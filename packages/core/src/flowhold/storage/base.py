@@ -1,0 +1,349 @@
+"""What every storage is: flows by name, each at a location, described by typed options."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flowhold import plugins, settings
+from flowhold._secrets import provided, resolve
+from flowhold.adapters import adapt_flow
+from flowhold.errors import ConfigurationError, DuplicateFlowError, FlowNotFoundError
+from flowhold.storage import documents
+
+if TYPE_CHECKING:
+    from flowhold.reference import Reference
+    from flowhold.results import Result
+
+__all__ = ["Capability", "Record", "Storage"]
+
+
+class Capability(enum.Enum):
+    """What a storage can do; what it does not declare it refuses."""
+
+    PICKLE = "pickle"
+    """Keeps pickled flows."""
+    SCRIPT = "script"
+    """Keeps or finds scripts."""
+    BUNDLE = "bundle"
+    """Keeps a script with its files."""
+    STORE = "store"
+    """Writes flows; without it, it only finds what is there."""
+    MANY_FLOWS = "many flows"
+    """Holds several flows at once."""
+    OVERWRITE = "overwrite"
+    """Can replace an object."""
+    CONDITIONAL_CREATE = "conditional create"
+    """Of several writers of one key one wins."""
+    LIST = "list"
+    """Lists keys."""
+    DELETE = "delete"
+    """Removes objects."""
+    REVISIONS = "revisions"
+    """Finds a flow at a branch, tag or commit."""
+    ENV_RUNNER = "env runner"
+    """Runs a flow that is reached by environment variables only."""
+    SERIALIZES_FLOWS = "serializes flows"
+    """``deserialize(serialize())`` still holds the flows."""
+
+
+@dataclass
+class Record:
+    """What a storage knows of one of its flows."""
+
+    location: str
+    kind: str
+    sha256: str | None = None
+    size: int | None = None
+    revision: str | None = None
+    attribute: str | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+
+class Storage(ABC):
+    """Where flows' definitions live.
+
+    Subclasses name their options as constructor arguments and keep each in an attribute of the same
+    name; that is what is serialized.
+
+    Args:
+        result: Where task results go: a Result, None for the storage's own default, False for
+            nowhere.
+        secrets: Names of secrets to resolve before a flow is loaded, and to offer to its tasks.
+        labels: Labels that say where the flows may run.
+        add_default_labels: Whether the storage's own labels are added; None asks the settings.
+        stored_as_script: Keep scripts instead of pickles.
+
+    Raises:
+        ConfigurationError: An argument has the wrong type.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    type_name: ClassVar[str | None] = None
+    """Registered name where it is not the class name in lower case."""
+    not_serialized: ClassVar[frozenset[str]] = frozenset()
+    """Names of arguments that are only for building, or are credentials."""
+    shown: ClassVar[tuple[str, ...]] = ()
+    """Names of options that ``repr`` shows."""
+
+    def __init__(
+        self,
+        *,
+        result: Result | bool | None = None,
+        secrets: Sequence[str] | None = None,
+        labels: Iterable[str] | None = None,
+        add_default_labels: bool | None = None,
+        stored_as_script: bool = False,
+    ) -> None:
+        self._result = result
+        self.secrets = _strings("secrets", secrets)
+        self._labels = sorted(set(_strings("labels", labels)))
+        if add_default_labels is None:
+            add_default_labels = settings.current().add_default_labels
+        self.add_default_labels = bool(add_default_labels)
+        self.stored_as_script = stored_as_script
+        self._records: dict[str, Record] = {}
+        self._recorded_labels: list[str] | None = None
+
+    # What subclasses implement.
+
+    @abstractmethod
+    def _add(self, flow: Any) -> Record:
+        """Return the record of a flow that is added now."""
+
+    @abstractmethod
+    def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
+        """Return the flow at a record, its bytes checked before anything of them is run."""
+
+    def _build(self) -> None:  # noqa: B027
+        """Write what was added and is not stored yet."""
+
+    def _bare(self, location: str, *, allow_unverified: bool) -> Record | None:
+        """Return a record of a location that was not added here, or None where it cannot be one."""
+        return None
+
+    def _check(self, record: Record) -> str:
+        """Return a line on an object that is there and holds what is recorded, or raise."""
+        raise NotImplementedError
+
+    def fingerprint(self, flow: Any) -> str | None:
+        """Return a hash by which a changed flow is told from an unchanged one, or None."""
+        return None
+
+    # What users call.
+
+    @property
+    def name(self) -> str:
+        """The class name."""
+        return type(self).__name__
+
+    @property
+    def flows(self) -> dict[str, str]:
+        """Location by flow name."""
+        return {name: record.location for name, record in self._records.items()}
+
+    @property
+    def default_labels(self) -> list[str]:
+        """Labels of the storage's own, as recorded where it was deserialized."""
+        return [] if self._recorded_labels is None else self._recorded_labels
+
+    @property
+    def labels(self) -> list[str]:
+        """User labels and, unless opted out, default labels; sorted."""
+        extra = self.default_labels if self.add_default_labels else []
+        return sorted({*self._labels, *extra})
+
+    @property
+    def result(self) -> Result | None:
+        """Where task results go; None for nowhere."""
+        if self._result is None or self._result is True:
+            return self._default_result()
+        return self._result or None
+
+    def _default_result(self) -> Result | None:
+        return None
+
+    def add_flow(self, flow: Any) -> str:
+        """Add a flow, to be written by :meth:`build`.
+
+        Args:
+            flow: A flow, or any object that an adapter makes one of.
+
+        Returns:
+            Its location.
+
+        Raises:
+            DuplicateFlowError: A flow of that name is here.
+            SerializationError: It cannot be pickled.
+        """
+        adapted = adapt_flow(flow)
+        if adapted.name in self._records:
+            raise DuplicateFlowError(
+                f'Name conflict: Flow with the name "{adapted.name}" is already present in this '
+                f"storage.",
+                storage=self.name,
+            )
+        record = self._add(adapted)
+        record.attribute = getattr(adapted, "_attribute", None)
+        self._records[adapted.name] = record
+        return record.location
+
+    def get_flow(
+        self, name_or_location: str | None = None, *, allow_unverified: bool = False
+    ) -> Any:
+        """Load a flow.
+
+        Args:
+            name_or_location: Name or location of a flow; None takes the only one.
+            allow_unverified: Also run bytes of which no digest is recorded.
+
+        Returns:
+            The flow: an object with ``name`` and ``run``.
+
+        Raises:
+            FlowNotFoundError: It is not here.
+            IntegrityError: Its bytes are not those that were recorded.
+            UnverifiedError: Nothing is recorded to check its bytes by.
+            SecretNotFoundError: A secret that the storage names has no value here.
+        """
+        name, record = self._find(name_or_location, allow_unverified=allow_unverified)
+        with provided(resolve(self.secrets)):
+            flow = self._load(name, record, allow_unverified=allow_unverified)
+        if getattr(flow, "result", False) is None and self.result is not None:
+            flow.result = self.result
+        return flow
+
+    def _find(self, wanted: str | None, *, allow_unverified: bool) -> tuple[str | None, Record]:
+        listed = ", ".join(map(repr, self._records)) or "none"
+        if wanted is None:
+            if len(self._records) != 1:
+                raise FlowNotFoundError(
+                    f"which flow? {self.name} storage holds: {listed}", storage=self.name
+                )
+            wanted = next(iter(self._records))
+        if wanted in self._records:
+            return wanted, self._records[wanted]
+        for name, record in self._records.items():
+            if record.location == wanted:
+                return name, record
+        bare = self._bare(wanted, allow_unverified=allow_unverified)
+        if bare is None:
+            raise FlowNotFoundError(
+                f"flow {wanted!r} is not contained in this {self.name} storage; it holds: {listed}",
+                storage=self.name,
+                location=wanted,
+                hint="check the name; a bare location of a pickle needs allow_unverified=True",
+            )
+        return None, bare
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._records
+
+    def build(self) -> Storage:
+        """Write every flow that was added; return the storage.
+
+        Raises:
+            ObjectExistsError: Another object is at a flow's location already.
+        """
+        self._build()
+        plugins.call_all("flowhold_built", storage=self, references=self.references())
+        return self
+
+    def discard(self, name: str) -> None:
+        """Forget a flow; what is stored of it stays where it is."""
+        self._records.pop(name, None)
+
+    def references(self) -> list[Reference]:
+        """Return a reference for each flow; call :meth:`build` before."""
+        from flowhold.reference import Reference
+
+        references = []
+        for name, record in self._records.items():
+            known = _known(record)
+            attribute = known.pop("attribute", None)
+            flows = {name: {"attribute": attribute} if attribute else {}}
+            references.append(
+                Reference(flow=name, storage={**self._describe([name]), "flows": flows}, **known)
+            )
+        return references
+
+    def verify(self) -> list[dict[str, Any]]:
+        """Check that each flow is where it should be and is what was recorded; nothing is run.
+
+        Returns:
+            ``{"name", "ok", "detail"}`` for each flow.
+        """
+        checks = []
+        for name, record in self._records.items():
+            try:
+                detail, ok = self._check(record), True
+            except Exception as error:  # noqa: BLE001
+                detail, ok = str(error), False
+            checks.append({"name": name, "ok": ok, "detail": detail})
+        return checks
+
+    def serialize(self) -> dict[str, Any]:
+        """Return everything needed to load and run the flows again, as JSON types.
+
+        Raises:
+            ConfigurationError: An option is not a JSON value; the message names it.
+        """
+        flows = {name: _known(record) for name, record in self._records.items()}
+        return {**self._describe(flows), "flows": flows}
+
+    @staticmethod
+    def deserialize(document: Mapping[str, Any]) -> Storage:
+        """Return the storage that :meth:`serialize` described.
+
+        Args:
+            document: What ``serialize`` returned, perhaps after a round trip through JSON.
+
+        Raises:
+            PluginNotFoundError: No installed plugin has its type.
+            ConfigurationError: The document is malformed or has options that the class does not
+                know.
+        """
+        storage = documents.revive(document)
+        storage._restore(document)
+        return storage
+
+    @classmethod
+    def _from_options(cls, options: dict[str, Any]) -> Storage:
+        """Construct from serialized options, which another machine may have made."""
+        return cls(**options)
+
+    def _restore(self, document: Mapping[str, Any]) -> None:
+        """Take over what :meth:`serialize` said of the flows."""
+        self._recorded_labels = _strings("default_labels", document.get("default_labels"))
+        try:
+            flows = dict(document.get("flows") or {})
+            self._records = {str(name): Record(**record) for name, record in flows.items()}
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"this is not a serialized storage: {error}") from error
+
+    def _describe(self, names: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what :meth:`serialize` returns, with what the options hold of these flows only."""
+        return documents.describe(self)
+
+    def __repr__(self) -> str:
+        shown = "".join(
+            f" {name}={getattr(self, name)!r}"
+            for name in self.shown
+            if getattr(self, name) is not None
+        )
+        return f"<Storage: {self.name}{shown}>"
+
+
+def _known(record: Record) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if value not in (None, {})}
+
+
+def _strings(name: str, values: Iterable[str] | None) -> list[str]:
+    listed = [values] if isinstance(values, str) else list(values or ())
+    if not all(isinstance(value, str) and value for value in listed):
+        raise ConfigurationError(f"{name} must be names, got {listed!r}")
+    return listed

@@ -1,0 +1,108 @@
+"""A storage's options as a JSON document, and back."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowhold import plugins
+from flowhold.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flowhold.storage.base import Storage
+
+__all__ = ["COMPARED", "describe", "option_parameters", "revive"]
+
+COMPARED = (
+    "type",
+    "options",
+    "labels",
+    "default_labels",
+    "add_default_labels",
+    "secrets",
+    "stored_as_script",
+    "result",
+)
+"""The parts of a document by which a changed storage is told from an unchanged one."""
+
+_COMMON = ("result", "secrets", "labels", "add_default_labels", "stored_as_script")
+
+
+def option_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
+    """Return a storage's constructor arguments by name, those of its bases behind its own."""
+    parameters: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            for name, parameter in list(inspect.signature(vars(base)["__init__"]).parameters.items())[1:]:
+                if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                    parameters.setdefault(name, parameter)
+    return parameters
+
+
+def describe(storage: Storage) -> dict[str, Any]:
+    """Return the options, labels and names of secrets of a storage.
+
+    Raises:
+        ConfigurationError: An option is not a JSON value; the message names it.
+    """
+    names = option_parameters(type(storage)).keys() - storage.not_serialized - set(_COMMON)
+    options = {name: value for name in names if (value := getattr(storage, name)) is not None}
+    result = storage._result
+    return {
+        "type": plugins.storage_name(type(storage)),
+        "options": {name: _json(storage, name, options[name]) for name in sorted(options)},
+        "labels": storage._labels,
+        "default_labels": storage.default_labels if storage.add_default_labels else [],
+        "add_default_labels": storage.add_default_labels,
+        "secrets": storage.secrets,
+        "stored_as_script": storage.stored_as_script,
+        "result": result if result is None or isinstance(result, bool) else result.serialize(),
+    }
+
+
+def revive(document: Mapping[str, Any]) -> Storage:
+    """Return a storage with the options, labels and names of secrets of a document.
+
+    Raises:
+        PluginNotFoundError: No installed plugin has its type.
+        ConfigurationError: The document is malformed or has options that the class does not know.
+    """
+    try:
+        cls: type[Storage] = plugins.storage_class(str(document["type"]))
+        options = dict(document.get("options") or {})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"this is not a serialized storage: {error}") from error
+    unknown = options.keys() - option_parameters(cls).keys()
+    if unknown:
+        raise ConfigurationError(
+            f"{cls.__name__} storage here does not know: {', '.join(sorted(unknown))}",
+            hint="upgrade the distribution that has this storage",
+        )
+    result = document.get("result")
+    if isinstance(result, Mapping):
+        from flowhold.results import Result
+
+        result = Result.deserialize(result)
+    options.update(
+        result=result,
+        secrets=document.get("secrets"),
+        labels=document.get("labels"),
+        add_default_labels=document.get("add_default_labels"),
+        stored_as_script=bool(document.get("stored_as_script")),
+    )
+    try:
+        return cls._from_options(options)
+    except TypeError as error:
+        raise ConfigurationError(f"{cls.__name__} storage cannot be made: {error}") from error
+
+
+def _json(storage: Storage, name: str, value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"option {name} of {storage.name} storage is not a JSON value: {error}",
+            hint="pass plain values; credentials belong into secrets",
+        ) from error

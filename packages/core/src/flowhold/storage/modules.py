@@ -1,0 +1,85 @@
+"""Flows in modules that the machine running them can import."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from flowhold import environment
+from flowhold.errors import FlowNotFoundError
+from flowhold.selection import find_flow, import_named, module_of_main, split_target
+from flowhold.storage.base import Record
+from flowhold.storage.scripts import ScriptStorage
+
+__all__ = ["Module", "check_module", "flow_of_module", "module_fingerprint"]
+
+
+class Module(ScriptStorage):
+    """Finds flows in an importable module; it floats with what is installed.
+
+    Args:
+        module: ``pkg.mod`` or ``pkg.mod:attr``, where ``attr`` is a flow or a function without
+            arguments that returns one. ``Module(__name__)`` works in the file that is run.
+        **common: See :class:`~flowhold.Storage`.
+    """
+
+    shown: ClassVar[tuple[str, ...]] = ("module",)
+
+    def __init__(self, module: str, **common: Any) -> None:
+        super().__init__(**common)
+        target, attribute = split_target(module)
+        if target == "__main__":
+            target = module_of_main()
+        self.module = f"{target}:{attribute}" if attribute else target
+
+    def _locate(self, flow: Any) -> Record:
+        return Record(self.module, "module")
+
+    def _bare(self, location: str, *, allow_unverified: bool) -> Record | None:
+        return Record(location, "module") if location == self.module else None
+
+    def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
+        target, attribute = split_target(record.location)
+        return flow_of_module(target, name, attribute or record.attribute, record.environment)
+
+    def _check(self, record: Record) -> str:
+        return check_module(split_target(record.location)[0])
+
+    def fingerprint(self, flow: Any) -> str | None:
+        """Return a hash of the module's source as it is here."""
+        return module_fingerprint(split_target(self.module)[0])
+
+
+def flow_of_module(
+    target: str, name: str | None, attribute: str | None, recorded: Mapping[str, Any]
+) -> Any:
+    """Import a module by its name and return one of its flows."""
+    where = f"the module {target}"
+    with environment.explained(recorded, where):
+        return find_flow(import_named(target), name, attribute, where=where)
+
+
+def check_module(target: str) -> str:
+    """Return where a module is, without importing it itself; raise FlowNotFoundError if nowhere."""
+    try:
+        spec = importlib.util.find_spec(target)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is None:
+        raise FlowNotFoundError(
+            f"there is no module {target!r} here",
+            location=target,
+            hint="install the package that has it, or put its folder on PYTHONPATH",
+        )
+    return f"{target} is {spec.origin or 'a namespace package'}, floating"
+
+
+def module_fingerprint(target: str) -> str | None:
+    """Return the sha256 (hex) of a module's source file, or None where it has none."""
+    check_module(target)
+    spec = importlib.util.find_spec(target)
+    origin = Path(spec.origin) if spec and spec.origin else None
+    return hashlib.sha256(origin.read_bytes()).hexdigest() if origin and origin.is_file() else None

@@ -1,0 +1,299 @@
+"""Storages over an object store: pickles, scripts and bundles kept by key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from flowhold import cache, project
+from flowhold.errors import (
+    ConfigurationError,
+    IntegrityError,
+    ObjectExistsError,
+    StorageError,
+    UnverifiedError,
+)
+from flowhold.packing import Packing, Payload
+from flowhold.storage.base import Capability, Record, Storage
+from flowhold.store import CHUNK, ObjectStore, check_key
+from flowhold.unpacking import flow_from_bytes, kind_of
+
+__all__ = ["ObjectStorage", "make_key", "slug"]
+
+_DEFAULT_KEY = "{slug}/{timestamp}"
+_THREADS = 16
+
+
+class ObjectStorage(Storage):
+    """Keeps each flow as one object of an :class:`~flowhold.ObjectStore`.
+
+    A subclass names its options and implements :meth:`open_store`.
+
+    Args:
+        key: Key of the object, or a template of it: ``{slug}``, ``{name}``, ``{timestamp}`` and
+            ``{sha256}`` are replaced. Default: ``{slug}/{timestamp}``.
+        local_script_path: The script to store with ``stored_as_script``; default: the one being
+            registered.
+        include: Patterns (as in a .gitignore, relative to the script's folder) of files to store
+            with the flow.
+        pickle_modules: Modules to pickle by value, besides those beside the script.
+        overwrite: Replace an object that is at the key already.
+        **common: See :class:`~flowhold.Storage`.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.PICKLE,
+            Capability.SCRIPT,
+            Capability.BUNDLE,
+            Capability.STORE,
+            Capability.MANY_FLOWS,
+            Capability.OVERWRITE,
+            Capability.CONDITIONAL_CREATE,
+            Capability.LIST,
+            Capability.DELETE,
+            Capability.SERIALIZES_FLOWS,
+        }
+    )
+    not_serialized: ClassVar[frozenset[str]] = frozenset({"local_script_path"})
+
+    def __init__(
+        self,
+        *,
+        key: str | None = None,
+        local_script_path: str | None = None,
+        include: Sequence[str] | None = None,
+        pickle_modules: Sequence[str | ModuleType] | None = None,
+        overwrite: bool = False,
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        self.key = key
+        self.local_script_path = local_script_path
+        self.include = [include] if isinstance(include, str) else include and list(include)
+        self.pickle_modules = [
+            module.__name__ if isinstance(module, ModuleType) else module
+            for module in pickle_modules or ()
+        ] or None
+        self.overwrite = overwrite
+        self._pending: dict[str, Payload] = {}
+        self._opened: ObjectStore | None = None
+
+    @abstractmethod
+    def open_store(self) -> ObjectStore:
+        """Return the object store, made from the options; called once."""
+
+    @property
+    def store(self) -> ObjectStore:
+        """The object store; not pickled with the storage."""
+        if self._opened is None:
+            self._opened = self.open_store()
+        return self._opened
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+    def discard(self, name: str) -> None:
+        """Forget a flow; what is stored of it stays where it is."""
+        super().discard(name)
+        self._pending.pop(name, None)
+
+    def fingerprint(self, flow: Any) -> str | None:
+        """Return a hash of what would be stored for a flow; None where nothing would be."""
+        return self._packing().fingerprint(flow) if self._stores() else None
+
+    def _script(self) -> Path | None:
+        """Return the script to store, or whose files to store with a pickle."""
+        if self.local_script_path is not None:
+            return Path(self.local_script_path)
+        return project.registered_script() or project.main_script()
+
+    def _stores(self) -> bool:
+        """Whether adding a flow writes an object, and does not refer to a script that is there."""
+        if not self.stored_as_script or self.local_script_path or self.include is not None:
+            return True
+        return self.key is None or project.registered_script() is not None
+
+    def _packing(self) -> Packing:
+        return Packing(
+            self._script(), self.stored_as_script, self.include, tuple(self.pickle_modules or ())
+        )
+
+    def _add(self, flow: Any) -> Record:
+        if not self._stores():
+            return Record(self._place(self.key or ""), "script")
+        payload = self._packing().pack(flow)
+        record = Record(
+            self._free_location(flow.name, payload.sha256),
+            payload.kind,
+            payload.sha256,
+            payload.size,
+            environment=payload.environment,
+        )
+        self._pending[flow.name] = payload
+        return record
+
+    def _free_location(self, name: str, sha256: str) -> str:
+        template = self.key or _DEFAULT_KEY
+        taken = set(self.flows.values())
+        while (location := self._place(make_key(template, name, sha256))) in taken:
+            if not self._generates():
+                raise ConfigurationError(
+                    f"two flows of this {self.name} storage have the key {location!r}",
+                    hint="use a template, as key='flows/{slug}'",
+                )
+        return location
+
+    def _generates(self) -> bool:
+        """Whether another try gives another key."""
+        return "{timestamp}" in (self.key or _DEFAULT_KEY)
+
+    def _place(self, key: str) -> str:
+        """Return the location of a key."""
+        return key
+
+    def _at(self, location: str) -> tuple[ObjectStore, str]:
+        """Return the store and key of a location."""
+        return self.store, location
+
+    def _build(self) -> None:
+        names = list(self._pending)
+        if len(names) <= 1:
+            for name in names:
+                self._write(name)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(_THREADS, len(names))) as executor:
+            for future in [executor.submit(self._write, name) for name in names]:
+                future.result()
+
+    def _write(self, name: str) -> None:
+        payload, record = self._pending[name], self._records[name]
+        while True:
+            store, key = self._at(record.location)
+            try:
+                store.put(key, payload.parts, if_absent=not self.overwrite)
+                break
+            except ObjectExistsError as error:
+                if _holds(store, key, payload):
+                    break
+                if not self._generates():
+                    raise ObjectExistsError(
+                        f"another object is at {record.location} already",
+                        storage=self.name,
+                        location=record.location,
+                        hint="choose another key, or allow overwrite=True",
+                    ) from error
+                record.location = self._free_location(name, payload.sha256)
+        del self._pending[name]
+
+    def _bare(self, location: str, *, allow_unverified: bool) -> Record | None:
+        if allow_unverified or self.stored_as_script:
+            return Record(location, "script" if self.stored_as_script else "")
+        return None
+
+    def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
+        data = self.read(record, pending=name)
+        kind = record.kind or kind_of(data)
+        if record.sha256 is None and kind != "script" and not allow_unverified:
+            raise UnverifiedError(
+                f"nothing is recorded to check {record.location} by, so it is not run",
+                storage=self.name,
+                location=record.location,
+                hint="load it by a reference, or with allow_unverified=True if you trust it",
+            )
+        if record.sha256 is None and kind == "script" and kind_of(data) == "bundle":
+            kind = "bundle"
+        return flow_from_bytes(
+            data,
+            kind,
+            name=name,
+            attribute=record.attribute,
+            file=_file_name(record.location, name),
+            recorded=record.environment,
+        )
+
+    def read(self, record: Record, *, pending: str | None = None) -> bytes:
+        """Return the bytes at a record, checked by its digest where it has one.
+
+        Raises:
+            IntegrityError: They are not the bytes that were recorded.
+        """
+        if pending in self._pending:
+            return b"".join(self._pending[pending].parts)
+        store, key = self._at(record.location)
+        if record.sha256 and not store.local and (cached := cache.get_object(record.sha256)):
+            return cached
+        with store.open(key) as stream:
+            # One byte more than recorded tells a longer object; the digest tells the rest.
+            data = stream.read() if record.size is None else stream.read(record.size + 1)
+        if record.sha256 is not None:
+            if hashlib.sha256(data).hexdigest() != record.sha256:
+                raise IntegrityError(
+                    f"the object at {record.location} is not the one that was recorded; nothing "
+                    f"of it was run",
+                    storage=self.name,
+                    location=record.location,
+                    hint="register the flow again, or find out who changed the object",
+                )
+            if not store.local:
+                cache.put_object(record.sha256, data)
+        return data
+
+    def _check(self, record: Record) -> str:
+        if record.sha256 is None:
+            store, key = self._at(record.location)
+            return f"{record.location}: {store.head(key).size:,} bytes, floating"
+        return f"{record.location}: {len(self.read(record)):,} bytes, sha256 as recorded"
+
+
+def slug(name: str) -> str:
+    """Return a flow's name as a part of a key; a digest where nothing of it is left."""
+    from slugify import slugify
+
+    return slugify(name)[:100] or f"flow-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def make_key(template: str, name: str, sha256: str) -> str:
+    """Return the key of a template; values are put in literally.
+
+    Raises:
+        ConfigurationError: The outcome cannot be a key.
+    """
+    from slugify import slugify
+
+    values: Mapping[str, str] = {
+        "{slug}": slug(name),
+        "{name}": name,
+        "{timestamp}": slugify(datetime.now(timezone.utc).isoformat(timespec="microseconds")),
+        "{sha256}": sha256,
+    }
+    return check_key(
+        re.sub("|".join(map(re.escape, values)), lambda found: values[found[0]], template)
+    )
+
+
+def _holds(store: ObjectStore, key: str, payload: Payload) -> bool:
+    """Whether the object that is there has the bytes of the payload."""
+    digest = hashlib.sha256()
+    try:
+        if store.head(key).size != payload.size:
+            return False
+        with store.open(key) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+    except StorageError:
+        return False
+    return digest.hexdigest() == payload.sha256
+
+
+def _file_name(location: str, name: str | None) -> str:
+    last = location.replace("\\", "/").rpartition("/")[2]
+    return last if last.endswith(".py") else f"{slug(name or 'flow')}.py"

@@ -1,0 +1,142 @@
+"""From verified bytes to a flow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowhold import adapters, cache, environment, trees
+from flowhold.envelope import Envelope, is_envelope, open_envelope
+from flowhold.errors import FlowNotFoundError, IntegrityError
+from flowhold.selection import find_flow
+
+__all__ = ["flow_from_bytes", "flow_from_script", "kind_of"]
+
+
+def kind_of(data: bytes) -> str:
+    """Return whether stored bytes are a ``pickle``, ``bundle`` or ``script``; nothing is run."""
+    if is_envelope(data):
+        return open_envelope(data).kind
+    # 0x80 begins every binary pickle, and no Python source in UTF-8 or ASCII.
+    if data[:1] == b"\x80" or _prefect1(data) is not None:
+        return "pickle"
+    return "script"
+
+
+def flow_from_bytes(
+    data: bytes,
+    kind: str,
+    *,
+    name: str | None = None,
+    attribute: str | None = None,
+    file: str = "flow.py",
+    recorded: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return the flow in stored bytes. They are run: verify them before.
+
+    Args:
+        data: The whole object.
+        kind: ``pickle``, ``script`` or ``bundle``, as recorded.
+        name: Name of the flow that is wanted; None takes the only one.
+        attribute: Attribute of the script that makes it.
+        file: Name for the file of a script stored alone.
+        recorded: Environment recorded in the reference.
+
+    Raises:
+        IntegrityError: The object is not of that kind, or its files are not what it says.
+        SerializationError: Unpickling or importing failed; the text tells of differing versions.
+        FlowNotFoundError: It holds another flow.
+    """
+    if kind == "script":
+        if is_envelope(data):
+            raise IntegrityError("this object is a stored pickle or bundle, not a script")
+        digest = hashlib.sha256(data).hexdigest()
+        root, manifest = cache.tree(
+            hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(),
+            lambda folder: _write_script(folder, file, data),
+        )
+        tree = trees.open_tree(digest, root, file, manifest)
+        return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
+    if is_envelope(data):
+        envelope = open_envelope(data)
+        if envelope.kind != kind:
+            raise IntegrityError(f"this object is a {envelope.kind}, not a {kind} as recorded")
+        if kind == "bundle":
+            tree = _tree(data, envelope)
+            return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
+        body: bytes | memoryview = envelope.pickle
+        recorded = envelope.header.get("environment") or recorded
+        files = _tree(data, envelope) if envelope.header.get("files") else None
+    else:
+        body, recorded = _prefect1(data) or (data, recorded)
+        files = None
+    from flowhold.pickling import load
+
+    with environment.explained(recorded, f"the flow {name!r}" if name else "the pickled flow"):
+        flow = adapters.adapt_flow(load(body, files))
+    if name is not None and flow.name != name:
+        raise FlowNotFoundError(f"the pickle holds the flow {flow.name!r}, not {name!r}")
+    return flow
+
+
+def flow_from_script(
+    tree: trees.Tree,
+    *,
+    name: str | None = None,
+    attribute: str | None = None,
+    recorded: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return a flow of the script of a tree; arguments as :func:`flow_from_bytes`."""
+    where = f"the script {Path(tree.script).name}"
+    with environment.explained(recorded, where):
+        with trees.loading_code():
+            module = tree.load()
+        return find_flow(module, name, attribute, where=where)
+
+
+def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
+    from flowhold.bundles import read_entries, unpack
+
+    entries = read_entries(envelope.header["files"])
+    script = envelope.header.get("script")
+    modules = envelope.header.get("modules", {})
+    if not isinstance(script, str) or not isinstance(modules, dict):
+        raise IntegrityError("the header of this stored flow is damaged")
+    if envelope.kind == "bundle" and script not in {entry.path for entry in entries}:
+        raise IntegrityError(f"the bundle does not hold its script {script}")
+
+    def fill(folder: Path) -> dict[str, str]:
+        unpack(envelope.files, entries, folder)
+        return {entry.path: entry.sha256 for entry in entries}
+
+    digest = hashlib.sha256(data).hexdigest()
+    root, manifest = cache.tree(digest, fill)
+    return trees.open_tree(digest, root, script, manifest, modules)
+
+
+def _write_script(folder: Path, file: str, data: bytes) -> dict[str, str]:
+    path = folder / file
+    path.write_bytes(data)
+    path.chmod(0o400)
+    return {file: hashlib.sha256(data).hexdigest()}
+
+
+def _prefect1(data: bytes) -> tuple[bytes, dict[str, Any]] | None:
+    """Return pickle and environment of a flow that Prefect 0.14.3 to 1.x stored, or None."""
+    if data[:1] != b"{":
+        return None
+    import base64
+
+    try:
+        document = json.loads(data)
+        body = base64.b64decode(document["flow"], validate=True)
+        versions = dict(document.get("versions") or {})
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    except ValueError:
+        return None
+    python = versions.pop("python", None)
+    return body, {"python": python, "packages": versions}

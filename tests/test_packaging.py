@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+
+
+def project(package):
+    return tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def import_name(package):
+    return project(package)["name"].replace("-", "_")
+
+
+@pytest.fixture(params=PACKAGES, ids=lambda package: package.name)
+def built(request, process, tmp_path):
+    process(sys.executable, "-m", "uv", "build", "--quiet", "--out-dir", tmp_path, request.param)
+    return request.param, next(tmp_path.glob("*.whl")), next(tmp_path.glob("*.tar.gz"))
+
+
+@each_package
+def test_every_package_carries_the_same_licence(package):
+    assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert project(package)["license"] == "Apache-2.0"
+
+
+@each_package
+def test_the_version_is_the_same_in_pyproject_source_installation_and_changelog(package):
+    version = project(package)["version"]
+    source = (package / "src" / import_name(package) / "__init__.py").read_text(encoding="utf-8")
+    assert re.findall(r'^__version__ = "(.+)"$', source, re.MULTILINE) == [version]
+    assert importlib.metadata.version(project(package)["name"]) == version
+    changelog = (package / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## \[(.+?)\]", changelog, re.MULTILINE).group(1) == version
+
+
+@each_package
+def test_every_package_supports_the_same_pythons(package):
+    core = project(ROOT / "packages/core")
+    assert project(package)["requires-python"] == core["requires-python"]
+    pythons = [line for line in core["classifiers"] if "Python :: 3." in line]
+    assert [line for line in project(package)["classifiers"] if "Python :: 3." in line] == pythons
+
+
+def test_wheels_and_sdists_hold_every_source_file_the_licence_and_the_type_marker(built):
+    package, wheel, sdist = built
+    sources = {
+        path.relative_to(package / "src").as_posix()
+        for path in (package / "src").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert f"{import_name(package)}/py.typed" in sources
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert sources <= names
+    beyond = {name for name in names - sources if ".dist-info/" not in name}
+    assert beyond == set()
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {f"src/{name}" for name in sources} | {"LICENSE", "README.md", "CHANGELOG.md"} <= names
+
+
+def test_the_readme_names_the_storages_that_exist_and_no_others():
+    there, planned = set(), set()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for names, state in re.findall(r"^\| (`\w.*?) \|.*\| (.*?) \|$", readme, re.MULTILINE):
+        if state in ("here", "planned"):
+            (there if state == "here" else planned).update(re.findall(r"`(\w+)`", names))
+    installed = {
+        name
+        for package in PACKAGES
+        for name in project(package).get("entry-points", {}).get("flowhold.storage.v1", {})
+    }
+    assert there == installed
+    from flowhold import plugins
+
+    assert planned == set(plugins.KNOWN) - installed
+
+
+def test_the_command_tells_the_version_of_the_core(process):
+    version = project(ROOT / "packages/core")["version"]
+    assert process("flowhold", "--version").split()[-1] == version
