@@ -25,29 +25,31 @@ $(READY): pyproject.toml $(PROJECTS)
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found: install Python 3.10 or newer, or name one with make PYTHON=/path/to/python" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is $$("$(PYTHON)" -V 2>&1), but Python 3.10 or newer is needed: name one with make PYTHON=python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) comes without venv: install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	rm -rf $(VENV)
-	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev $(addprefix -e ,$(PACKAGES))
+	@echo "Making $(VENV) with $$("$(PYTHON)" -V)"
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@# pip asks rustc for its version, and rustup would answer by making a folder in HOME.
+	@RUSTUP_HOME="$(CURDIR)/$(VENV)" $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev $(addprefix -e ,$(PACKAGES))
 	@touch $(READY)
 
 demo: $(READY) ## Register a real flow three ways, run each elsewhere, compare the reports
 	@$(BIN)/python examples/quickstart/demo.py .demo
 
 test: $(READY) ## Run the tests, except those marked long
-	@$(SCRATCH); $(BIN)/$(PYTEST) -m "not long" $(ARGS)
+	@$(SCRATCH) && $(BIN)/$(PYTEST) -m "not long" $(ARGS)
 
 test-long: $(READY) ## Run all tests
-	@$(SCRATCH); $(BIN)/$(PYTEST) $(ARGS)
+	@$(SCRATCH) && $(BIN)/$(PYTEST) $(ARGS)
 
 coverage: $(READY) ## Run the tests and demand 95 % line coverage of the core
 	@$(BIN)/coverage erase
-	@$(SCRATCH); $(BIN)/coverage run -m $(PYTEST) -m "not long" $(ARGS)
+	@$(SCRATCH) && $(BIN)/coverage run -m $(PYTEST) -m "not long" $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
 test-py%: .venvs/py%/.ready ## Run the core's tests under another Python: make test-py3.10
-	@$(SCRATCH); $(<D)/bin/$(PYTEST) -m "not long" $(ARGS) packages/core
+	@$(SCRATCH) && $(<D)/bin/$(PYTEST) -m "not long" $(ARGS) packages/core
 
 .PRECIOUS: .venvs/py%/.ready
 .venvs/py%/.ready: pyproject.toml packages/core/pyproject.toml | $(READY)
@@ -62,11 +64,11 @@ lint: $(READY) ## Check style, formatting and types
 	$(BIN)/mypy
 
 package: $(READY) ## Build every distribution into dist/, check it, and try it in an empty environment
-	rm -rf dist
+	@rm -rf dist
 	@for package in $(PACKAGES); do $(BIN)/python -m build --installer uv --outdir dist "$$package" >/dev/null || exit 1; done
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
-	@$(SCRATCH); $(BIN)/uv venv --quiet --python $(BIN)/python "$$tmp/venv" \
+	@$(SCRATCH) && $(BIN)/uv venv --quiet --python $(BIN)/python "$$tmp/venv" \
 	&& $(BIN)/uv pip install --quiet --python "$$tmp/venv/bin/python" dist/*.whl \
 	&& cd "$$tmp" && venv/bin/flowhold --version
 
@@ -79,5 +81,5 @@ services: ## Start the servers that tests talk to
 
 clean: ## Remove everything that make made
 	@for folder in .demo dist .venvs $(VENV); do if [ -e "$$folder" ]; then chmod -R u+rwX "$$folder"; rm -rf "$$folder"; fi; done
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
-	find packages tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
+	@find packages tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -63,7 +63,7 @@ def test_wheels_and_sdists_hold_every_source_file_the_licence_and_the_type_marke
     sources = {
         path.relative_to(package / "src").as_posix()
         for path in (package / "src").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", ".mypy_cache"} & set(path.parts)
     }
     assert f"{import_name(package)}/py.typed" in sources
     with zipfile.ZipFile(wheel) as archive:

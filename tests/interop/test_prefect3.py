@@ -4,6 +4,7 @@ import json
 
 AUTHOR = """
 import flowhold
+from flowhold.storage import Local
 from prefect import flow, task
 
 @task
@@ -20,7 +21,7 @@ async def awaited(count: int = 3):
     return sum(double(number) for number in range(count))
 
 if __name__ == "__main__":
-    storage = flowhold.storage.Local("stored")
+    storage = Local("stored")
     for each in (doubled_sum, awaited):
         flowhold.register(each, storage=storage)
 """

@@ -16,8 +16,8 @@ from flowhold.errors import ConfigurationError, IntegrityError, SerializationErr
 
 __all__ = ["Entry", "collect", "pack", "read_entries", "unpack"]
 
-NEVER = ["__pycache__/", "*.pyc", ".git/", ".venv/"]
-_SECRET = [".env", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*"]
+NEVER = ["__pycache__/", "*.pyc", ".git", ".venv"]
+_SECRET = [".env*", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*"]
 _SECRET += [".netrc", ".npmrc", ".pypirc", "credentials*", "secrets.*"]
 _BIG = 50 << 20
 _CHUNK = 1 << 20
@@ -48,7 +48,7 @@ def collect(root: Path, include: Sequence[str], always: Iterable[str] = ()) -> l
         always: Paths to take in any case.
 
     Raises:
-        ConfigurationError: A pattern is malformed, or matches nothing.
+        ConfigurationError: A pattern is malformed, or takes no file that is there.
         SerializationError: A file cannot be read or its name cannot be stored.
     """
     from pathspec import GitIgnoreSpec
@@ -61,14 +61,17 @@ def collect(root: Path, include: Sequence[str], always: Iterable[str] = ()) -> l
             GitIgnoreSpec.from_lines([*left_out, *NEVER]),
         )
     except ValueError as error:
-        raise ConfigurationError(f"include= has a malformed pattern: {error}") from error
-    chosen = {path for path in _walk(root, unwanted) if wanted.match_file(path)}
-    if include and not chosen:
         raise ConfigurationError(
-            f"include={list(include)!r} matches no file in {root}",
-            hint="patterns are relative to the script's folder, as in a .gitignore",
-        )
-    paths = sorted(chosen | set(always))
+            f"include= or .flowholdignore has a malformed pattern: {error}"
+        ) from error
+    found = list(_walk(root, unwanted))
+    for pattern in wanted.patterns:
+        if pattern.include and not any(map(pattern.match_file, found)):
+            raise ConfigurationError(
+                f"include={pattern.pattern!r} matches no file in {root}",
+                hint="patterns are relative to the script's folder, as in a .gitignore",
+            )
+    paths = sorted({*wanted.match_files(found), *always})
     entries = [_entry(root, path) for path in paths]
     check_paths(paths)
     _warn(entries)
@@ -81,16 +84,19 @@ def pack(root: Path, entries: Sequence[Entry]) -> list[bytes]:
     Raises:
         SerializationError: A file changed since it was collected.
     """
-    from zstandard import ZstdCompressor
+    from zstandard import ZstdCompressor, ZstdError
 
     compressor = ZstdCompressor(level=3).compressobj(size=sum(entry.size for entry in entries))
     parts = []
     for entry in entries:
         digest = hashlib.sha256()
-        with open(root / entry.path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                parts.append(compressor.compress(chunk))
+        try:
+            with open(root / entry.path, "rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+                    parts.append(compressor.compress(chunk))
+        except (OSError, ZstdError):
+            digest = hashlib.sha256(b"gone, or larger than it was")
         if digest.hexdigest() != entry.sha256:
             raise SerializationError(
                 f"{entry.path} changed while it was being stored", hint="try again"
@@ -201,7 +207,9 @@ def _walk(root: Path, unwanted: Any) -> Iterator[str]:
         base = Path(folder).relative_to(root).as_posix()
         below = "" if base == "." else f"{base}/"
         folders[:] = [name for name in folders if not unwanted.match_file(f"{below}{name}/")]
-        for name in files:
+        # Links to folders are not followed; one that is wanted shall not be missing silently.
+        links = [f"{name}/" for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in files + links:
             if not unwanted.match_file(below + name):
                 yield below + name
 
@@ -210,7 +218,7 @@ def _entry(root: Path, path: str) -> Entry:
     source = root / path
     if source.is_symlink() and not source.resolve().is_relative_to(root.resolve()):
         raise SerializationError(
-            f"{path} is a link to a file outside {root}", hint="copy the file there"
+            f"{path} is a link out of {root}", hint="copy what it leads to, or leave it out"
         )
     if not source.is_file():
         raise SerializationError(f"{path} is not a file", hint="leave it out of include=")
@@ -220,17 +228,16 @@ def _entry(root: Path, path: str) -> Entry:
             status = os.fstat(file.fileno())
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
+            size = file.tell()
     except OSError as error:
         raise SerializationError(f"{source} cannot be read: {error.strerror}") from error
-    return Entry(path, status.st_size, digest.hexdigest(), bool(status.st_mode & 0o100))
+    return Entry(path, size, digest.hexdigest(), bool(status.st_mode & 0o100))
 
 
 def _warn(entries: Sequence[Entry]) -> None:
     from pathspec import GitIgnoreSpec
 
-    secret = [
-        entry.path for entry in entries if GitIgnoreSpec.from_lines(_SECRET).match_file(entry.path)
-    ]
+    secret = list(GitIgnoreSpec.from_lines(_SECRET).match_files(entry.path for entry in entries))
     if secret:
         warnings.warn(
             f"these files look like secrets and are stored: {', '.join(secret)}", stacklevel=4

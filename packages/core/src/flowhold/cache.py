@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,17 +24,18 @@ _in_use: dict[Path, Any] = {}
 
 def get_object(digest: str) -> bytes | None:
     """Return the cached bytes of a digest (sha256, hex), or None; what is damaged is removed."""
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        # It may come from anywhere, and must not lead to another folder.
+        return None
     path = settings.current().cache_dir / "objects" / digest
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data).hexdigest() != digest:
-        path.unlink(missing_ok=True)
-        return None
     with suppress(OSError):
-        os.utime(path)
-    return data
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == digest:
+            with suppress(OSError):
+                os.utime(path)
+            return data
+        path.unlink()
+    return None
 
 
 def put_object(digest: str, data: bytes) -> None:

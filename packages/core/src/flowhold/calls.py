@@ -86,7 +86,7 @@ class Call:
         """
         import cloudpickle
 
-        source = None if flow._source is None else flow._source.to_json()
+        source = flow._script if flow._source is None else flow._source.to_json()
         fn = self.fn if source is None else None
         try:
             payload = cloudpickle.dumps((fn, self.args, self.kwargs, self.result))
@@ -102,11 +102,12 @@ class Call:
 def run_task(message: bytes) -> bytes:
     """Execute one call on a worker; what comes back says how it went, for :func:`receive`."""
     source, allow_unverified, names, payload = pickle.loads(message)
-    task = names[1]
+    name, task, run_id = names
     try:
-        flow = None if source is None else _load(source, allow_unverified, names[2])
-        fn, *inputs = pickle.loads(payload)
-        run = Call(*names, fn if flow is None else flow.tasks[task].fn, *inputs).execute()
+        flow = None if source is None else _load(source, allow_unverified, run_id)
+        own, args, kwargs, result = pickle.loads(payload)
+        fn = own if flow is None else flow.tasks[task].fn
+        run = Call(name, task, run_id, fn, args, kwargs, result).execute()
     except BaseException as error:  # noqa: BLE001 (a worker that raises says less, or dies)
         run = TaskRun(task, "failed", error=error)
     return _to_bytes(run)
@@ -120,9 +121,11 @@ def _load(source: str, allow_unverified: bool, run_id: str) -> Any:
 @lru_cache(maxsize=16)
 def _load_once(source: str, allow_unverified: bool, _run_id: str) -> Any:
     # Once in each run: what a reference leads to that is not pinned can change between runs.
-    from flowhold.loading import load_reference
+    from flowhold.loading import load_reference, load_script
     from flowhold.reference import Reference
 
+    if not source.startswith("{"):
+        return load_script(source)
     return load_reference(Reference.from_json(source), allow_unverified=allow_unverified)
 
 

@@ -15,7 +15,7 @@ from flowhold.errors import (
     ObjectNotFoundError,
     SerializationError,
 )
-from flowhold.reference import Reference
+from flowhold.reference import Reference, now
 from flowhold.store import open_store
 
 __all__ = ["Catalog", "split_name"]
@@ -64,8 +64,8 @@ class Catalog:
             FlowNotFoundError: There is no such flow or version.
             SerializationError: The entry is damaged.
         """
-        number = version or self._newest(name)
-        if not number:
+        number = self._newest(name) if version is None else version
+        if version is None and not number:
             raise FlowNotFoundError(
                 f"no flow {name!r} in the catalog {self.url}",
                 location=name,
@@ -91,12 +91,57 @@ class Catalog:
             raise SerializationError(
                 f"the catalog entry {key} is of {reference.flow}@{reference.version}", location=key
             )
-        return reference
+        return replace(reference, version=number)
 
     def newest(self, name: str) -> Reference | None:
         """Return the newest version of a flow, or None where there is none."""
         number = self._newest(name)
         return self.get(name, number) if number else None
+
+    def rollback(self, name: str, version: int) -> Reference:
+        """Add an older version of a flow again, as its newest, and return that."""
+        return self.add(replace(self.get(name, version), created=now()))
+
+    def prune(self, name: str, keep: int, *, dry_run: bool = False) -> list[Reference]:
+        """Remove all but the newest versions of a flow, and the objects that only they use.
+
+        Args:
+            name: The flow.
+            keep: How many versions stay, at least 1: so no version number is ever used again.
+            dry_run: Remove nothing.
+
+        Returns:
+            The references that were, or would be, removed; oldest first.
+
+        Raises:
+            SerializationError: An entry is damaged, so that what it uses cannot be known.
+        """
+        if keep < 1:
+            raise ConfigurationError("at least one version has to be kept")
+        versions = self.versions(name)
+        if not versions:
+            self.get(name)
+        doomed = [self.get(name, version) for version in versions[:-keep]]
+        if dry_run or not doomed:
+            return doomed
+        used = {_object(self.get(name, version)) for version in versions[-keep:]}
+        if any(
+            {"key", "path"} & dict(reference.storage.get("options") or {}).keys()
+            for reference in doomed
+        ):
+            # Only keys that were chosen by the user can be shared with another flow.
+            used |= {
+                _object(self.get(other, version))
+                for other in self.names()
+                if other != name
+                for version in self.versions(other)
+            }
+        for reference in doomed:
+            # The entry goes first: better an object without an entry than the other way round.
+            self.store.delete(self._key(name, reference.version or 0))
+            if _object(reference) not in used:
+                reference.open_storage().delete(name)
+        return doomed
 
     def names(self) -> Iterator[str]:
         """Yield the names of the flows, in the order of their keys."""
@@ -126,8 +171,11 @@ class Catalog:
 
     def _key(self, name: str, version: int) -> str:
         # A name of dots only would be a path of its own.
-        encoded = urllib.parse.quote(name, safe="").replace(".", "%2E")
-        if not name or len(encoded) > _MAX_NAME:
+        try:
+            encoded = urllib.parse.quote(name, safe="").replace(".", "%2E")
+        except UnicodeEncodeError:
+            encoded = ""
+        if not 1 <= len(encoded) <= _MAX_NAME:
             raise ConfigurationError(
                 f"the flow name {name[:60]!r} cannot be in a catalog",
                 hint=f"its percent-encoded form must have 1 to {_MAX_NAME} characters",
@@ -155,6 +203,11 @@ def split_name(text: str) -> tuple[str, int | None]:
             f"{text!r} is not NAME or NAME@VERSION", hint="versions are whole numbers from 1"
         )
     return name, int(version)
+
+
+def _object(reference: Reference) -> tuple[str, str]:
+    """Return what tells objects apart; options do not, so that in doubt an object stays."""
+    return str(reference.storage.get("type")), reference.location
 
 
 def _number(key: str) -> int:

@@ -1,8 +1,7 @@
 """The container of stored pickles and bundles: it says what it holds without running anything.
 
 Layout: the magic ``FLOWHOLD``, a format version (2 bytes), the length of the header (4 bytes, both
-    big
-endian), the header (JSON), then the body. The body is ``header["pickle"]`` bytes of cloudpickle
+big endian), the header (JSON), then the body. The body is ``header["pickle"]`` bytes of cloudpickle
 output where there are any, then one zstd frame of the files of ``header["files"]``, one after
 another, where there are any.
 """
@@ -90,7 +89,7 @@ def open_envelope(data: bytes | memoryview) -> Envelope:
         or header.get("kind") not in ("pickle", "bundle")
         or type(header.get("pickle", 0)) is not int
         or not 0 <= header.get("pickle", 0) <= len(body)
-        or not isinstance(header.get("files", []), list)
+        or not isinstance(header.get("files", [] if header["kind"] == "pickle" else None), list)
     ):
         raise SerializationError("the header of this stored flow is damaged")
     return Envelope(header, body)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 import sys
+import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from flowhold import project, trees
+from flowhold.calls import describe
 from flowhold.errors import FlowholdError, SerializationError
 
 __all__ = ["difference", "explained", "record"]
@@ -43,10 +47,11 @@ def difference(recorded: Mapping[str, Any] | None, *, own: bool = True) -> list[
         own: Also tell of Flowhold itself and of cloudpickle.
     """
     lines = []
-    python = str((recorded or {}).get("python") or "")
+    recorded = recorded if isinstance(recorded, Mapping) else {}
+    python = str(recorded.get("python") or "")
     if python and python.split(".")[:2] != platform.python_version().split(".")[:2]:
         lines.append(f"python: stored with {python}, here {platform.python_version()}")
-    packages = (recorded or {}).get("packages") or {}
+    packages = recorded.get("packages")
     for name, stored in packages.items() if isinstance(packages, Mapping) else ():
         here = _version(str(name))
         if here != stored and (own or name not in _OWN):
@@ -70,7 +75,9 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
     except FlowholdError:
         raise
     except (Exception, SystemExit) as error:
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        reason = trees.neutral(describe(error)).replace(f"{trees.PREFIX}.", "")
+        if not isinstance(error, SyntaxError):
+            reason += _place(error)
         lines = difference(recorded)
         if lines:
             hint = f"the environment differs: {'; '.join(lines)}"
@@ -85,6 +92,16 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
             UserWarning,
             stacklevel=3,
         )
+
+
+def _place(error: BaseException) -> str:
+    """Return the last line of the user's own code that an error passed through."""
+    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+        path = Path(frame.f_code.co_filename)
+        own = path.suffix == ".py" and not path.is_relative_to(Path(__file__).parent)
+        if own and not project.is_installed(path):
+            return f" ({path.name}, line {line})"
+    return ""
 
 
 @lru_cache(maxsize=512)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ClassVar
 from flowhold.errors import (
     AccessDeniedError,
     ConfigurationError,
+    FlowholdError,
     ObjectExistsError,
     ObjectNotFoundError,
     StorageError,
@@ -25,6 +26,7 @@ __all__ = ["FileStore"]
 
 _SCRATCH = ".flowhold-tmp"
 _SCRATCH_SECONDS = 24 * 3600
+_TRIES = 100
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
@@ -47,13 +49,13 @@ class FileStore(ObjectStore):
         """Return the store of a ``file:///absolute/path`` URL or of a plain path."""
         if options:
             raise ConfigurationError(f"a file store takes no options, got {', '.join(options)}")
-        if not url.startswith("file://"):
-            return cls(url)
         parsed = urllib.parse.urlsplit(url)
-        if parsed.netloc not in ("", "localhost") or not parsed.path:
+        if parsed.scheme != "file" or "://" not in url:
+            return cls(url)
+        if parsed.netloc not in ("", "localhost") or not parsed.path or set("?#") & set(url):
             raise ConfigurationError(
                 f"{url!r} does not name a folder of this machine",
-                hint="write file:///absolute/path",
+                hint="write file:///absolute/path, with %3F for ? and %23 for #",
             )
         return cls(urllib.parse.unquote(parsed.path))
 
@@ -95,7 +97,7 @@ class FileStore(ObjectStore):
         folder = prefix.rpartition("/")[0]
         if folder:
             try:
-                check_key(folder)
+                self._path(folder)
             except ConfigurationError:
                 return
         yield from self._walk(f"{folder}/" if folder else "", prefix, start_after or "")
@@ -104,7 +106,8 @@ class FileStore(ObjectStore):
         """Remove the object's file and the folders that it leaves empty."""
         path = self._path(key)
         with self._errors(key), suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
+            if not path.is_dir():
+                path.unlink()
         with suppress(OSError):
             for folder in path.parents:
                 if folder == self.root:
@@ -125,13 +128,13 @@ class FileStore(ObjectStore):
             oldest = time.time() - _SCRATCH_SECONDS
             for left in scratch.iterdir():
                 with suppress(OSError):
-                    if left.stat().st_mtime < oldest:
+                    if left.suffix != ".lock" and left.stat().st_mtime < oldest:
                         left.unlink()
         return scratch
 
     def _publish(self, temporary: Path, target: Path, *, if_absent: bool) -> None:
         while True:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(target.parent)
             try:
                 if not if_absent:
                     os.replace(temporary, target)
@@ -145,12 +148,29 @@ class FileStore(ObjectStore):
                 # error.
                 if not temporary.exists():
                     raise
+            except IsADirectoryError as error:
+                raise StorageError(f"{target} is the folder of other objects") from error
         if os.name != "nt":
-            folder = os.open(target.parent, os.O_RDONLY)
+            # Where the folder is gone, a concurrent delete took the object.
+            with suppress(FileNotFoundError):
+                folder = os.open(target.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+
+    @staticmethod
+    def _make_folder(folder: Path) -> None:
+        for _ in range(_TRIES):
             try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+                return folder.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, FileNotFoundError):
+                # A concurrent delete took it, or one above it, away between two steps.
+                if folder.is_file():
+                    break
+            except NotADirectoryError:
+                break
+        raise StorageError(f"the folder {folder} cannot be made: an object or file is in the way")
 
     def _link(self, temporary: Path, target: Path) -> None:
         try:
@@ -193,13 +213,12 @@ class FileStore(ObjectStore):
         where = str(self.root / key)
         try:
             yield
+        except FlowholdError:
+            raise
         except FileExistsError as error:
             raise ObjectExistsError(f"{where} exists already", location=key) from error
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise ObjectNotFoundError(f"there is no file {where}", location=key) from error
-        except (IsADirectoryError, NotADirectoryError) as error:
-            kind = ObjectNotFoundError if isinstance(error, IsADirectoryError) else StorageError
-            raise kind(f"{where}: {error.strerror}", location=key) from error
         except PermissionError as error:
             raise AccessDeniedError(
                 f"no permission for {error.filename or where}",
@@ -211,5 +230,6 @@ class FileStore(ObjectStore):
 
 
 def _info(key: str, status: os.stat_result) -> ObjectInfo:
-    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    # The clock of a file system is coarse: what tells two quick puts apart is the inode.
+    etag = f"{status.st_mtime_ns:x}-{status.st_ino:x}-{status.st_size:x}"
     return ObjectInfo(key, status.st_size, etag, status.st_mtime)

@@ -110,6 +110,7 @@ class Flow:
     # Class attributes, so that a flow read back without them has them.
     storage: Storage | None = None
     _source: Reference | None = None
+    _script: str | None = None
     _allow_unverified: bool = False
 
     def __init__(
@@ -132,7 +133,7 @@ class Flow:
 
     def __getstate__(self) -> dict[str, Any]:
         # Where a flow lives belongs to references, and a storage may hold credentials.
-        hidden = {"storage", "_source", "_allow_unverified"}
+        hidden = {"storage", "_source", "_script", "_allow_unverified"}
         return {key: value for key, value in self.__dict__.items() if key not in hidden}
 
     def __repr__(self) -> str:

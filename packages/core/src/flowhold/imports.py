@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -123,7 +123,11 @@ class Tree:
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [str(base)]
             return spec
-        return None
+        other = PathFinder.find_spec(fullname, [str(base.parent)])
+        if other is not None and other.origin:
+            # An extension module, for example.
+            self.read(other.origin, Path(other.origin).read_bytes())
+        return other
 
     def _spec(self, fullname: str, path: Path, search: list[str] | None) -> ModuleSpec | None:
         loader = _Loader(fullname, str(path), self)
@@ -150,14 +154,19 @@ class Tree:
 
     def _top(self, top: str) -> str | None:
         """Return the private name of a sibling module, or None for a module from outside."""
-        if top not in self._tops:
-            self._tops[top] = self._find_top(top)
-        return self._tops[top]
+        private = self._tops.get(top)
+        # A folder that is not verified can get another file at any time.
+        if private is None and (self.manifest is None or top not in self._tops):
+            private = self._tops[top] = self._find_top(top)
+        return private
 
     def _find_top(self, top: str) -> str | None:
         # As for a script that Python runs: built-in modules come before the script's folder, and a
         # folder without __init__.py counts only where nothing else has the name.
         if top == "flowhold" or top in sys.builtin_module_names:
+            return None
+        if self.manifest is not None and set(self.manifest) == {self.script}:
+            # A script stored alone has no siblings, and its file is named after its flow.
             return None
         folder = self.script.rpartition("/")[0]
         namespaces = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from flowhold.trust import check_trust
 if TYPE_CHECKING:
     from flowhold.catalog import Catalog
 
-__all__ = ["find_reference", "is_loading", "is_path", "load", "load_reference"]
+__all__ = ["find_reference", "is_loading", "is_path", "load", "load_reference", "load_script"]
 
 
 def load(
@@ -53,6 +54,7 @@ def load(
 
 def load_script(target: str) -> Any:
     """Load the one flow of a script in place (``etl.py``), or the one named (``etl.py:flow``)."""
+    from flowhold.flows import Flow
     from flowhold.selection import split_target
     from flowhold.trees import open_folder
     from flowhold.trust import refuse_floating
@@ -61,12 +63,11 @@ def load_script(target: str) -> Any:
     refuse_floating(target)
     path, wanted = split_target(target)
     tree = open_folder(Path(path))
-    if wanted is None:
-        return flow_from_script(tree)
-    try:
-        return flow_from_script(tree, name=wanted)
-    except LookupError:
-        return flow_from_script(tree, attribute=wanted)
+    flow = flow_from_script(tree, target=wanted)
+    if isinstance(flow, Flow):
+        # Workers in other processes load it as it was loaded here.
+        flow._script = f"{tree.path}:{wanted}" if wanted else str(tree.path)
+    return flow
 
 
 def load_reference(reference: Reference, *, allow_unverified: bool = False) -> Any:
@@ -75,8 +76,10 @@ def load_reference(reference: Reference, *, allow_unverified: bool = False) -> A
     flow = reference.open_storage().get_flow(reference.flow, allow_unverified=allow_unverified)
     # A module gives the same object every time; what is noted here is of this load only.
     flow = copy.copy(flow)
-    flow._source = reference
-    flow._allow_unverified = allow_unverified
+    # A flow of another making may take no attributes.
+    with suppress(AttributeError):
+        flow._source = reference
+        flow._allow_unverified = allow_unverified
     plugins.call_all("flowhold_loaded", reference=reference, flow=flow)
     return flow
 

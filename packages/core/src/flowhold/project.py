@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-__all__ = ["main_script", "own_modules", "registered_script", "registering"]
+__all__ = ["is_installed", "main_script", "own_modules", "registered_script", "registering"]
 
 _script: ContextVar[Path | None] = ContextVar("flowhold_script", default=None)
 
@@ -32,7 +33,7 @@ def registered_script() -> Path | None:
 def main_script() -> Path | None:
     """Return the script that Python runs, unless it is an installed program or there is none."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not file or _is_installed(path := Path(os.path.abspath(file))):
+    if not file or is_installed(path := Path(os.path.abspath(file))):
         return None
     return path
 
@@ -47,12 +48,16 @@ def own_modules(folder: Path) -> dict[str, Path]:
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.endswith(".py") and not name.startswith("flowhold."):
             path = Path(os.path.abspath(file))
-            if path.is_relative_to(folder) and not _is_installed(path) and path.is_file():
+            if path.is_relative_to(folder) and not is_installed(path) and path.is_file():
                 found[name] = path
     found.pop("flowhold", None)
     return found
 
 
-def _is_installed(path: Path) -> bool:
-    prefixes = {os.path.abspath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
-    return "site-packages" in path.parts or any(path.is_relative_to(prefix) for prefix in prefixes)
+def is_installed(path: Path) -> bool:
+    """Whether a file is of Python, of an installed package, or a program of one."""
+    # Not all that is below sys.prefix: that can be /usr, and a project below it.
+    if not {"site-packages", "dist-packages"}.isdisjoint(path.parts):
+        return True
+    homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "scripts")]
+    return any(path.is_relative_to(home) for home in [*homes, os.path.join(sys.base_prefix, "bin")])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -14,14 +16,15 @@ from flowhold.errors import SerializationError
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
 
-__all__ = ["KINDS", "SCHEMA", "Reference"]
+__all__ = ["KINDS", "SCHEMA", "Reference", "now"]
 
 SCHEMA = "flowhold.reference/1"
 KINDS = ("pickle", "script", "bundle", "image", "module")
 PAYLOAD_TYPE = "application/vnd.flowhold.reference+json"
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the present time, ISO 8601 in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
@@ -53,7 +56,7 @@ class Reference:
     """Hash of the flow's content, for telling whether it changed."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """``python`` and ``packages`` (version by distribution) with which it was stored."""
-    created: str = field(default_factory=_now)
+    created: str = field(default_factory=now)
     """Time of registration, ISO 8601 with its offset."""
     schema: str = SCHEMA
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -92,10 +95,7 @@ class Reference:
         Raises:
             SerializationError: It is not one, or a newer major version of the schema.
         """
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SerializationError(f"this is not a reference: {error}") from error
+        document = _parse(text)
         if isinstance(document, dict) and "payloadType" in document:
             try:
                 payload = base64.b64decode(document["payload"], validate=True)
@@ -107,7 +107,7 @@ class Reference:
                 raise SerializationError(
                     f"this signs a {document['payloadType']!r}, not a reference"
                 )
-            return replace(cls.from_json(payload), signed=document)
+            return replace(cls.from_dict(_parse(payload)), signed=document)
         return cls.from_dict(document)
 
     @classmethod
@@ -133,6 +133,14 @@ class Reference:
                 )
         if document["kind"] not in KINDS:
             raise SerializationError(f"this reference has the unknown kind {document['kind']!r}")
+        if not re.fullmatch("[0-9a-f]{64}", document.get("sha256") or "0" * 64):
+            raise SerializationError("this is not a reference: its field 'sha256' is not a digest")
+        for name in ("labels", "default_labels", "secrets"):
+            names = document["storage"].get(name) or []
+            if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+                raise SerializationError(
+                    f"this is not a reference: {name!r} of its storage is not a list of strings"
+                )
         known = {name: document[name] for name in _FIELDS if document.get(name) is not None}
         extra = {name: value for name, value in document.items() if name not in _FIELDS}
         return cls(**known, extra=extra)
@@ -145,16 +153,24 @@ class Reference:
         """
         from flowhold.storage.base import Storage
 
-        record = {
+        record: dict[str, Any] = {
             "location": self.location,
             "kind": self.kind,
             "sha256": self.sha256,
             "size": self.size,
             "revision": self.revision,
             "environment": dict(self.environment),
-            "attribute": ((self.storage.get("flows") or {}).get(self.flow) or {}).get("attribute"),
         }
+        with suppress(KeyError, TypeError):
+            record["attribute"] = self.storage["flows"][self.flow]["attribute"]
         return Storage.deserialize({**self.storage, "flows": {self.flow: record}})
+
+
+def _parse(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SerializationError(f"this is not a reference: {error}") from error
 
 
 _REQUIRED = {"schema", "flow", "storage", "location", "kind", "created"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +39,12 @@ def flows_in(module: ModuleType) -> dict[str, list[Any]]:
 
 
 def find_flow(
-    module: ModuleType, name: str | None = None, attribute: str | None = None, *, where: str
+    module: ModuleType,
+    name: str | None = None,
+    attribute: str | None = None,
+    *,
+    target: str | None = None,
+    where: str,
 ) -> Any:
     """Return the one flow of a module that is meant.
 
@@ -47,11 +53,14 @@ def find_flow(
         name: The flow's name; None takes the only one.
         attribute: Dotted attribute that is a flow, or a function without arguments that returns
             one.
+        target: A flow's name, or else such an attribute; instead of the two.
         where: What the module is, for error messages, as ``script etl.py``.
 
     Raises:
         FlowNotFoundError: No flow, several or the wrong one; the message lists what was found.
     """
+    if target is not None:
+        name, attribute = (target, None) if target in flows_in(module) else (None, target)
     if attribute is not None:
         flow = _by_attribute(module, attribute, where)
         if name is not None and flow.name != name:
@@ -106,7 +115,7 @@ def _by_attribute(module: ModuleType, attribute: str, where: str) -> Any:
                 f"{where} has no attribute {attribute!r}; flows found: {listed}", location=where
             ) from None
     made = value
-    if not adapters.is_flow(value) and callable(value) and not hasattr(value, "run"):
+    if not adapters.is_flow(value) and not hasattr(value, "run") and _takes_nothing(value):
         with loading_code():
             made = value()
     try:
@@ -122,6 +131,14 @@ def _by_attribute(module: ModuleType, attribute: str, where: str) -> Any:
         # Only the factory's name finds this flow again.
         flow._attribute = attribute
     return flow
+
+
+def _takes_nothing(value: Any) -> bool:
+    try:
+        inspect.signature(value).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def import_named(name: str) -> ModuleType:
@@ -151,10 +168,10 @@ def module_of_main() -> str:
     """
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name).removesuffix(".__main__")
+    if spec is not None and spec.name != "__main__":
+        return str(spec.name)
     file = getattr(main, "__file__", None)
-    if not file:
+    if not file or spec is not None:
         raise ConfigurationError(
             "__main__ is not a module that another process could import",
             hint="name the module: Module('package.module')",

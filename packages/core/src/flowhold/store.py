@@ -94,7 +94,7 @@ def check_key(key: str) -> str:
     """Return ``key`` if every store can hold it.
 
     A key has 1 to 1,024 bytes of UTF-8 and is a relative POSIX path: components of at most 255
-    bytes, none of them empty, ``.`` or ``..``.
+    bytes, none of them empty, ``.`` or ``..``, without control characters.
 
     Raises:
         ConfigurationError: It cannot be a key.
@@ -112,8 +112,7 @@ def check_key(key: str) -> str:
         raise ConfigurationError(
             f"{key[:200]!r} cannot be a key",
             hint="use 1 to 1,024 bytes of printable text: names of at most 255 bytes with '/' "
-            "between "
-            "them, none of them empty, '.' or '..'",
+            "between them, none of them empty, '.' or '..'",
         )
     return key
 

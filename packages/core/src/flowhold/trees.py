@@ -128,7 +128,8 @@ def _open(tree: Tree) -> Tree:
     """Return the open tree of that name and folder, or make this one it."""
     with _lock:
         if _finder not in sys.meta_path:
-            sys.meta_path.append(_finder)
+            # Before the finder of Python's own that would look into the folders of packages.
+            sys.meta_path.insert(0, _finder)
         known = _trees.get(tree.name)
         if known is not None and known.root == tree.root:
             return known

@@ -60,7 +60,7 @@ def flow_from_bytes(
         )
         tree = trees.open_tree(digest, root, file, manifest)
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
-    if is_envelope(data):
+    if is_envelope(data) or kind != "pickle":
         envelope = open_envelope(data)
         if envelope.kind != kind:
             raise IntegrityError(f"this object is a {envelope.kind}, not a {kind} as recorded")
@@ -87,14 +87,15 @@ def flow_from_script(
     *,
     name: str | None = None,
     attribute: str | None = None,
+    target: str | None = None,
     recorded: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return a flow of the script of a tree; arguments as :func:`flow_from_bytes`."""
+    """Return a flow of a tree's script; arguments as of :func:`find_flow`, flow_from_bytes."""
     where = f"the script {Path(tree.script).name}"
     with environment.explained(recorded, where):
         with trees.loading_code():
             module = tree.load()
-        return find_flow(module, name, attribute, where=where)
+        return find_flow(module, name, attribute, target=target, where=where)
 
 
 def _tree(data: bytes, envelope: Envelope) -> trees.Tree:

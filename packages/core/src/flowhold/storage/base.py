@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -214,6 +215,8 @@ class Storage(ABC):
         with provided(resolve(self.secrets)):
             flow = self._load(name, record, allow_unverified=allow_unverified)
         if getattr(flow, "result", False) is None and self.result is not None:
+            # Storages with other results can share the object: a module gives the same every time.
+            flow = copy.copy(flow)
             flow.result = self.result
         return flow
 
@@ -256,6 +259,10 @@ class Storage(ABC):
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""
         self._records.pop(name, None)
+
+    def delete(self, name: str) -> None:
+        """Forget a flow and remove the object that this storage wrote for it, if it wrote one."""
+        self.discard(name)
 
     def references(self) -> list[Reference]:
         """Return a reference for each flow; call :meth:`build` before."""
@@ -318,8 +325,8 @@ class Storage(ABC):
 
     def _restore(self, document: Mapping[str, Any]) -> None:
         """Take over what :meth:`serialize` said of the flows."""
-        self._recorded_labels = _strings("default_labels", document.get("default_labels"))
         try:
+            self._recorded_labels = _strings("default_labels", document.get("default_labels"))
             flows = dict(document.get("flows") or {})
             self._records = {str(name): Record(**record) for name, record in flows.items()}
         except (TypeError, ValueError) as error:

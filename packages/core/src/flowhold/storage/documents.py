@@ -35,7 +35,9 @@ def option_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
     parameters: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" in vars(base) and base is not object:
-            for name, parameter in list(inspect.signature(vars(base)["__init__"]).parameters.items())[1:]:
+            for name, parameter in list(
+                inspect.signature(vars(base)["__init__"]).parameters.items()
+            )[1:]:
                 if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                     parameters.setdefault(name, parameter)
     return parameters

@@ -84,6 +84,11 @@ class Bytes(ObjectStorage):
                 f"the bytes of this Bytes storage are damaged: {error}"
             ) from error
 
+    def discard(self, name: str) -> None:
+        """Forget a flow and its bytes."""
+        super().discard(name)
+        self._objects.pop(name, None)
+
     def _free_location(self, name: str, sha256: str) -> str:
         return name
 

@@ -42,7 +42,8 @@ class Local(ObjectStorage):
         **options: See :class:`~flowhold.storage.objects.ObjectStorage`.
 
     Raises:
-        ConfigurationError: ``stored_as_script`` without any script.
+        ConfigurationError: ``path`` and ``key`` are both given; when a flow is added,
+            ``stored_as_script`` without any script.
     """
 
     shown: ClassVar[tuple[str, ...]] = ("directory", "path")

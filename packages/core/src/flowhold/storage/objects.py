@@ -104,6 +104,14 @@ class ObjectStorage(Storage):
         super().discard(name)
         self._pending.pop(name, None)
 
+    def delete(self, name: str) -> None:
+        """Forget a flow and remove its object; a script that was there before stays."""
+        record = self._records.get(name)
+        if record is not None and record.sha256 is not None and name not in self._pending:
+            store, key = self._at(record.location)
+            store.delete(key)
+        self.discard(name)
+
     def fingerprint(self, flow: Any) -> str | None:
         """Return a hash of what would be stored for a flow; None where nothing would be."""
         return self._packing().fingerprint(flow) if self._stores() else None

@@ -1,0 +1,49 @@
+"""Measures that compare in one run: alternating, fresh processes where start-up counts, ratios printed."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+__all__ = ["in_processes", "in_process", "report"]
+
+
+def in_processes(commands: dict[str, Sequence[str]], rounds: int = 15) -> dict[str, float]:
+    """Return seconds per command, the minimum over fresh processes started in turn."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds + 1):
+        for name, command in commands.items():
+            begin = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            times[name].append(time.perf_counter() - begin)
+    # The first round warms the disk cache.
+    return {name: min(taken[1:]) for name, taken in times.items()}
+
+
+def in_process(functions: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+    """Return seconds per function, the median over rounds in turn."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            begin = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def report(title: str, times: dict[str, float], goals: dict[tuple[str, str], float]) -> bool:
+    """Print times and ratios; return whether each goal (most that a ratio may be) is met."""
+    print(f"\n{title}")
+    for name, seconds in times.items():
+        print(f"  {name:<44} {seconds * 1000:9.2f} ms")
+    met = True
+    for (ours, theirs), goal in goals.items():
+        ratio = times[ours] / times[theirs]
+        met &= ratio <= goal
+        verdict = "met" if ratio <= goal else "MISSED"
+        print(f"  {ours} / {theirs}: {ratio:.2f} (goal {goal:.2f}: {verdict})")
+    sys.stdout.flush()
+    return met

@@ -1,0 +1,162 @@
+"""The checks of ``flowhold doctor``; each looks at one thing and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from flowhold import __version__, plugins, settings
+from flowhold.catalog import Catalog
+from flowhold.errors import AccessDeniedError
+
+__all__ = ["CHECKS", "Check"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found."""
+
+    name: str
+    status: str
+    """``ok``, ``warn`` or ``fail``."""
+    detail: str
+    hint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what programs see."""
+        return {
+            "name": self.name,
+            "ok": self.status != "fail",
+            "status": self.status,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _flowhold() -> Check:
+    return Check("flowhold", "ok", f"{__version__} in {Path(plugins.__file__).parent}")
+
+
+def _files() -> list[Path]:
+    """Return the configuration files that are read, the one that wins first."""
+    folders = [Path.cwd(), *Path.cwd().parents]
+    project = [folder / "flowhold.toml" for folder in folders]
+    found = [path for path in project if path.is_file()][:1]
+    user = settings.find_config_dir() / "config.toml"
+    return [*found, user] if user.is_file() else found
+
+
+def _configuration() -> Check:
+    current = settings.current()
+    files = _files()
+    contents = {path: settings.read_toml(path) for path in files}
+    sources = []
+    for field in fields(current):
+        variable = f"FLOWHOLD_{field.name.upper()}"
+        places = [variable] if os.environ.get(variable, "").strip() else []
+        places += [str(path) for path in files if field.name in contents[path]]
+        sources += [f"{field.name} from {place}" for place in places[:1]]
+    read = ", ".join(map(str, files)) or f"no file ({settings.find_config_dir() / 'config.toml'})"
+    return Check("settings", "ok", f"{read}; {', '.join(sources) or 'all are defaults'}")
+
+
+def _catalog() -> Check:
+    catalog = Catalog()
+    count = sum(1 for _ in catalog.names())
+    store = catalog.store
+    if store.local:
+        root = Path(getattr(store, "root", catalog.url))
+        _demand_writable(root, "FLOWHOLD_CATALOG")
+    else:
+        # No flow's entry can have such a key.
+        probe = f".doctor-{uuid.uuid4().hex}"
+        store.put(probe, b"")
+        store.delete(probe)
+    return Check("catalog", "ok", f"{catalog.url}: {count} flows, writable")
+
+
+def _storage() -> Check:
+    name = settings.current().storage
+    cls = plugins.storage_class(name)
+    return Check("storage", "ok", f"{name} is {cls.__module__}.{cls.__qualname__}")
+
+
+def _cache() -> Check:
+    current = settings.current()
+    _demand_writable(current.cache_dir, "FLOWHOLD_CACHE_DIR")
+    size = 0
+    for folder, _, names in os.walk(current.cache_dir):
+        size += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
+    mebibytes, limit = size / 2**20, current.cache_max_bytes / 2**20
+    return Check("cache", "ok", f"{current.cache_dir}: {mebibytes:,.1f} of {limit:,.0f} MiB")
+
+
+def _plugins() -> Check:
+    rows = plugins.listing(check=True)
+    counts = {row["status"]: 0 for row in rows if row["status"] != "available"}
+    problems, hints = [], []
+    for row in rows:
+        if row["status"] in counts:
+            counts[row["status"]] += 1
+        if row["status"] in ("broken", "conflict", "incompatible"):
+            problems.append(row["error"] or f"{row['name']} is {row['status']}")
+            hints.append(row["hint"])
+    if problems:
+        hint = next(filter(None, hints), None)
+        return Check("plugins", "fail", "; ".join(dict.fromkeys(problems)), hint)
+    return Check("plugins", "ok", ", ".join(f"{count} {word}" for word, count in counts.items()))
+
+
+def _secrets() -> Check:
+    found = []
+    names = [name for name in os.environ if name.startswith("FLOWHOLD_SECRET_")]
+    if names:
+        found.append(f"variables {', '.join(sorted(names))}")
+    if folder := os.environ.get("FLOWHOLD_SECRETS_DIR"):
+        if not os.path.isdir(folder):
+            return Check(
+                "secrets", "fail", f"{folder} is not a folder", "correct FLOWHOLD_SECRETS_DIR"
+            )
+        found.append(f"folder {folder}")
+    path = settings.find_config_dir() / "secrets.toml"
+    if path.exists():
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            detail = f"{path} is not used, because other users may read or change it"
+            return Check("secrets", "fail", detail, f"run: chmod 600 {path}")
+        settings.read_toml(path)
+        found.append(f"file {path}")
+    return Check("secrets", "ok", "; ".join(found) or "none is set up")
+
+
+def _demand_writable(folder: Path, setting: str) -> None:
+    """Raise AccessDeniedError if the folder cannot be written to, or cannot be made."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise AccessDeniedError(f"{existing} is not a folder", hint=f"correct {setting}")
+    if not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        raise AccessDeniedError(
+            f"{existing} cannot be read and written",
+            hint=f"change its permissions, or set {setting} to a folder of yours",
+        )
+
+
+CHECKS: dict[str, Callable[[], Check]] = {
+    "python": _python,
+    "flowhold": _flowhold,
+    "settings": _configuration,
+    "catalog": _catalog,
+    "storage": _storage,
+    "cache": _cache,
+    "plugins": _plugins,
+    "secrets": _secrets,
+}

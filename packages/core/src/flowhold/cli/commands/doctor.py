@@ -1,0 +1,36 @@
+"""``flowhold doctor``: what is wrong with this installation, and what to do."""
+
+from __future__ import annotations
+
+from flowhold.cli.checks import CHECKS, Check
+from flowhold.cli.command import as_command
+from flowhold.cli.failures import explain
+from flowhold.cli.session import Session
+
+
+@as_command("flowhold doctor\nflowhold doctor --json")
+def command(session: Session) -> int:
+    """Check this installation: settings, catalog, storage, cache, plugins and secrets.
+
+    The exit code is 1 if a check failed. No value of a secret is shown.
+    """
+    checks = []
+    for name, function in CHECKS.items():
+        try:
+            checks.append(function())
+        except Exception as error:  # noqa: BLE001 (that is what is looked for)
+            failure = explain(error)
+            checks.append(Check(name, "fail", failure.message, failure.hint))
+    good = all(check.status != "fail" for check in checks)
+    session.emit({"ok": good, "checks": [check.to_dict() for check in checks]})
+    session.table(
+        [
+            {
+                "": check.status,
+                "check": check.name,
+                "detail": "; ".join(filter(None, (check.detail, check.hint))),
+            }
+            for check in checks
+        ]
+    )
+    return 0 if good else 1

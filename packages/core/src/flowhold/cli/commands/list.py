@@ -1,0 +1,53 @@
+"""``flowhold list``: the newest version of each flow in the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowhold.catalog import Catalog
+from flowhold.cli.command import as_command, catalog_option
+from flowhold.cli.failures import explain
+from flowhold.cli.session import Session
+from flowhold.errors import FlowholdError
+from flowhold.reference import Reference
+
+
+@as_command("flowhold list\nflowhold list --catalog s3://bucket/catalog --json")
+@catalog_option
+def command(session: Session, catalog: str | None) -> int:
+    """Show the newest version of each flow.
+
+    An entry that cannot be read is reported and the others are shown; the exit code is 1 then.
+    """
+    where = Catalog(catalog)
+    entries, rows, broken = [], [], 0
+    for name, version in where.entries():
+        try:
+            entry = _entry(where.get(name, version))
+        except FlowholdError as error:
+            broken += 1
+            failure = explain(error)
+            empty = dict.fromkeys(("storage", "kind", "pinned", "labels", "created"))
+            entries.append({"flow": name, "version": version, **empty, "error": failure.to_dict()})
+            session.complain(failure)
+            continue
+        entries.append(entry)
+        rows.append({**entry, "pinned": "pinned" if entry["pinned"] else "floating"})
+    session.emit(entries)
+    if rows:
+        session.table(rows)
+    elif not broken and not session.json:
+        session.note(f"no flows in {where.url}; `flowhold register FILE` adds some")
+    return 1 if broken else 0
+
+
+def _entry(reference: Reference) -> dict[str, Any]:
+    return {
+        "flow": reference.flow,
+        "version": reference.version,
+        "storage": reference.storage.get("type"),
+        "kind": reference.kind,
+        "pinned": reference.pinned,
+        "labels": reference.labels,
+        "created": reference.created,
+    }

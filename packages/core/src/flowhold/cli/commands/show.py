@@ -1,0 +1,59 @@
+"""``flowhold show``: one reference, field by field."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from flowhold.cli.command import as_command, catalog_option, complete_flows
+from flowhold.cli.session import Session
+from flowhold.cli.text import columns, printable
+from flowhold.loading import find_reference
+from flowhold.reference import Reference
+
+
+@as_command("flowhold show etl\nflowhold show etl@3 --json > etl.json")
+@click.argument("name", metavar="NAME[@VERSION]", shell_complete=complete_flows)
+@catalog_option
+def command(session: Session, name: str, catalog: str | None) -> None:
+    """Show a reference: a version of a flow, by default the newest, or a reference's .json file."""
+    reference = find_reference(name, catalog=catalog)
+    if not isinstance(reference, Reference):
+        raise click.BadParameter(
+            f"{name!r} is a script, not a registered flow", param_hint="NAME[@VERSION]"
+        )
+    session.emit(reference.to_dict())
+    rows = [[field, printable(value)] for field, value in _facts(reference)]
+    for line in columns(rows):
+        session.print(line)
+
+
+def _facts(reference: Reference) -> list[tuple[str, str]]:
+    storage = reference.storage
+    facts: list[tuple[str, Any]] = [
+        ("flow", reference.flow),
+        ("version", reference.version),
+        ("kind", f"{reference.kind}, {'pinned' if reference.pinned else 'floating'}"),
+        ("storage", storage.get("type")),
+        *((f"  {option}", value) for option, value in (storage.get("options") or {}).items()),
+        ("location", reference.location),
+        ("sha256", reference.sha256),
+        ("revision", reference.revision),
+        ("size", None if reference.size is None else f"{reference.size:,} bytes"),
+        ("fingerprint", reference.fingerprint),
+        ("labels", ", ".join(map(str, reference.labels))),
+        ("secrets", ", ".join(map(str, storage.get("secrets") or ()))),
+        ("python", reference.environment.get("python")),
+        *(
+            (f"  {package}", version)
+            for package, version in (reference.environment.get("packages") or {}).items()
+        ),
+        ("created", reference.created),
+    ]
+    return [
+        (field, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for field, value in facts
+        if value not in (None, "")
+    ]

@@ -1,0 +1,109 @@
+"""From an exception to what is shown of it, and to the exit code: the one place that decides."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+import flowhold
+from flowhold.errors import ConfigurationError, FlowholdError, SerializationError
+from flowhold.trees import PREFIX
+
+__all__ = ["Failure", "describe", "explain", "outline", "show_traceback"]
+
+_OPTIONS = {
+    "allow_unverified=True": "--allow-unverified",
+    "add_default_labels=False": "--no-default-labels",
+    "overwrite=True": "-o overwrite=true",
+    "stored_as_script=True": "--script",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is shown of an error."""
+
+    type: str
+    message: str
+    hint: str | None
+    code: int
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return what programs see."""
+        shown = asdict(self)
+        del shown["code"]
+        return shown
+
+
+def explain(error: BaseException) -> Failure:
+    """Return what is shown of an error that ended the command."""
+    kind = type(error).__name__
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "flowhold"
+        return Failure("UsageError", error.format_message(), f"see `{path} --help`", 2)
+    if isinstance(error, FlowholdError):
+        hint = error.hint
+        for option, flag in _OPTIONS.items():
+            hint = hint and hint.replace(option, flag)
+        cause = error.__cause__ if isinstance(error, SerializationError) else None
+        message = _placed(str(error), cause)
+        return Failure(kind, message, hint, 2 if isinstance(error, ConfigurationError) else 1)
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return Failure("KeyboardInterrupt", "interrupted", None, 130)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+        return Failure(kind, text, "check the path and its permissions", 1)
+    hint = "run again with --debug for the traceback, and please report it"
+    return Failure("InternalError", f"internal error: {describe(error)}", hint, 1)
+
+
+def outline(error: BaseException) -> dict[str, str | None]:
+    """Return what programs see of an error that a task raised."""
+    hint = getattr(error, "hint", None)
+    return {
+        "type": type(error).__name__,
+        "message": _placed(_text(error), error),
+        "hint": hint if isinstance(hint, str) else None,
+    }
+
+
+def describe(error: BaseException) -> str:
+    """Return an error's type, text, and place in the user's code."""
+    text = _text(error)
+    return _placed(f"{type(error).__name__}: {text}" if text else type(error).__name__, error)
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print a traceback to stderr."""
+    traceback.print_exception(error, file=sys.stderr)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 (errors of any making)
+        return "(its text cannot be shown)"
+
+
+def _placed(text: str, error: BaseException | None) -> str:
+    """Return ``text`` with the last line of the user's own code that the error came through."""
+    place = None
+    for frame, line in traceback.walk_tb(error.__traceback__ if error else None):
+        if _is_own(str(frame.f_globals.get("__name__")), frame.f_code.co_filename):
+            place = f"{Path(frame.f_code.co_filename).name}:{line}"
+    # A syntax error tells by itself.
+    return text if place is None or isinstance(error, SyntaxError) else f"{text} ({place})"
+
+
+def _is_own(module: str, file: str) -> bool:
+    if module.startswith(PREFIX):
+        return True
+    folders = (Path(flowhold.__file__).parent, sys.prefix, sys.base_prefix)
+    path = Path(file)
+    return path.suffix == ".py" and not (
+        "site-packages" in path.parts or any(path.is_relative_to(folder) for folder in folders)
+    )
