@@ -21,6 +21,8 @@ help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
+# pip asks rustc for its version, and rustup would make a folder in HOME to answer that.
+$(READY): export RUSTUP_HOME = $(CURDIR)/$(VENV)
 $(READY): pyproject.toml $(PROJECTS)
 	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found: install Python 3.10 or newer, or name one with make PYTHON=/path/to/python" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$(PYTHON) is $$("$(PYTHON)" -V 2>&1), but Python 3.10 or newer is needed: name one with make PYTHON=python3.12" >&2; exit 1; }
@@ -28,8 +30,7 @@ $(READY): pyproject.toml $(PROJECTS)
 	@echo "Making $(VENV) with $$("$(PYTHON)" -V)"
 	@rm -rf $(VENV)
 	@"$(PYTHON)" -m venv $(VENV)
-	@# pip asks rustc for its version, and rustup would answer by making a folder in HOME.
-	@RUSTUP_HOME="$(CURDIR)/$(VENV)" $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev $(addprefix -e ,$(PACKAGES))
 	@touch $(READY)
 
@@ -72,9 +73,8 @@ package: $(READY) ## Build every distribution into dist/, check it, and try it i
 	&& $(BIN)/uv pip install --quiet --python "$$tmp/venv/bin/python" dist/*.whl \
 	&& cd "$$tmp" && venv/bin/flowhold --version
 
-bench: $(READY) ## Run the benchmarks, one after another
-	@set -- benchmarks/*.py; [ -e "$$1" ] || { echo "There are no benchmarks yet."; exit 0; }; \
-	for script; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+bench: $(READY) ## Run the benchmarks; beside Prefect 1.4.1 too, once `make test` has made its environment
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(wildcard .venvs/prefect1/bin/python) || exit 1; done
 
 services: ## Start the servers that tests talk to
 	@if [ -x .ci/services ]; then .ci/services; else echo "No test needs a server yet: there is nothing to start."; fi

@@ -17,7 +17,9 @@ def in_processes(commands: dict[str, Sequence[str]], rounds: int = 15) -> dict[s
     for _ in range(rounds + 1):
         for name, command in commands.items():
             begin = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             times[name].append(time.perf_counter() - begin)
     # The first round warms the disk cache.
     return {name: min(taken[1:]) for name, taken in times.items()}

@@ -5,7 +5,6 @@ Usage: python demo.py [FOLDER]. FOLDER (default: .demo) is made, and removed at 
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -34,48 +33,37 @@ def demo(author: Path, elsewhere: Path, env: dict[str, str]) -> int:
     flowhold("register pipeline.py --pickle -o include=orders.csv,rates.json", author, env)
 
     heading("2. Register it as a script, with everything in its folder")
-    flowhold("register pipeline.py --script -o include=*", author, env)
+    flowhold("register pipeline.py --script -o 'include=*'", author, env)
 
     heading("3. Register it as a module that is installed where it runs")
     importable = env | {"PYTHONPATH": str(author)}
-    flowhold("register -m pipeline", elsewhere, importable, note="PYTHONPATH=author ")
+    flowhold("register -m pipeline", elsewhere, importable, prefix="PYTHONPATH=../author ")
 
-    heading("What is registered now")
+    heading("What is registered now: the newest of three versions")
     flowhold("list", elsewhere, env)
 
     heading("Run the first two where the original files are not")
     away = author.rename(author.with_name("renamed-away"))
-    print("$ mv author renamed-away")
-    reports = [run(f"sales-report@{version}", elsewhere, env) for version in (1, 2)]
+    print("\n$ mv author renamed-away")
+    reports = [flowhold(f"run sales-report@{version}", elsewhere, env) for version in (1, 2)]
 
     heading("Run the third where the module can be imported")
     away.rename(author)
-    print("$ mv renamed-away author")
-    reports.append(run("sales-report@3", elsewhere, importable, note="PYTHONPATH=author "))
+    print("\n$ mv renamed-away author")
+    again = flowhold("run sales-report@3", elsewhere, importable, prefix="PYTHONPATH=../author ")
 
-    if len(set(reports)) != 1:
+    if {*reports, again} != {again} or "Sales report" not in again:
         print("\nThe three reports differ.", file=sys.stderr)
         return 1
     print("\nThe three reports are the same.")
     return 0
 
 
-def run(reference: str, folder: Path, env: dict[str, str], note: str = "") -> str:
-    outcome = json.loads(flowhold(f"run {reference} --json", folder, env, note=note, show=False))
-    if outcome["state"] != "success":
-        raise SystemExit(f"{reference} failed: {outcome['error']}")
-    print(outcome["result"])
-    return outcome["result"]
-
-
-def flowhold(
-    arguments: str, folder: Path, env: dict[str, str], note: str = "", show: bool = True
-) -> str:
-    print(f"\n{folder.name}$ {note}flowhold {arguments}", flush=True)
+def flowhold(arguments: str, folder: Path, env: dict[str, str], prefix: str = "") -> str:
+    print(f"\n{folder.name}$ {prefix}flowhold {arguments}", flush=True)
     command = [str(FLOWHOLD), *shlex.split(arguments)]
-    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True)
-    if show:
-        print(done.stdout, end="", flush=True)
+    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, encoding="utf-8")
+    print(done.stdout, end="", flush=True)
     if done.returncode:
         raise SystemExit(f"flowhold ended with status {done.returncode}")
     return done.stdout

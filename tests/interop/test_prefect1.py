@@ -88,5 +88,5 @@ def test_a_flow_of_prefect_1_is_registered_and_runs_in_another_process(
     flowhold = prefect1.with_name("flowhold")
     outcome = json.loads(process(flowhold, "run", "sum", "-p", "left=2", "--json", env=quiet))
     assert (outcome["state"], outcome["result"]) == ("success", 3)
-    outcome = json.loads(process(flowhold, "run", "sum", "--json", env=quiet, status=1))
-    assert outcome["state"] == "failed"
+    failing = process(flowhold, "run", "sum", "-p", "left=a", "--json", env=quiet, status=1)
+    assert json.loads(failing)["state"] == "failed"

@@ -25,7 +25,8 @@ from flowhold.store import check_key
 ONE_PER_TEST = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-TREES = {"a/b", "a.b", "a-b", "a0", "a b", "ab/c", "B", "é", "z/é", "z/漢", "z/\U0001f600", "z/\uffee"}  # fmt: skip
+TREES = {"a/b", "a.b", "a-b", "a0", "a b", "ab/c", "B", "é", "z/é", "z/漢", "z/\U0001f600"}
+TREES |= {"z/\uffee"}  # before the emoji in UTF-8, behind it in UTF-16
 
 
 @pytest.fixture

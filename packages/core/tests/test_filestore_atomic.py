@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Barrier, Event
 
 import pytest
@@ -16,6 +17,7 @@ from flowhold.errors import ObjectExistsError, ObjectNotFoundError
 from flowhold.filestore import FileStore
 
 SIZE = 200_000
+START = "import sys; from flowhold.filestore import FileStore; store = FileStore({!r})"
 
 
 @pytest.fixture
@@ -51,11 +53,11 @@ def race(count, work):
 
 
 def processes(root, code, count):
-    program = f"import sys\nfrom flowhold.filestore import FileStore\nstore = FileStore({str(root)!r})\n{code}"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     running = [
-        subprocess.Popen([sys.executable, "-c", program, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", START.format(str(root)) + code, str(n)], **pipes)
         for n in range(count)
-    ]  # fmt: skip
+    ]
     for process in running:  # every process is up before any of them goes on
         assert process.stdout.readline() == "ready\n"
     for process in running:
@@ -107,8 +109,7 @@ def test_of_sixteen_threads_one_creates_the_object(any_disk):
     def create(number):
         try:
             any_disk.put("a/k", [b"%d" % number, b"!"], if_absent=True)
-        except ObjectExistsError as error:
-            assert error.location == "a/k"
+        except ObjectExistsError:
             return None
         return number
 
@@ -172,10 +173,8 @@ def test_listing_while_others_write_and_delete_never_fails(store):
     def look():
         while not done.is_set():
             assert "stay/k" in [info.key for info in store.list()]
-            try:
+            with suppress(ObjectNotFoundError):
                 store.head("go/0/k")
-            except ObjectNotFoundError:
-                pass
 
     with ThreadPoolExecutor(5) as executor:
         readers = [executor.submit(look) for _ in range(2)]

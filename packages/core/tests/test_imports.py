@@ -5,6 +5,7 @@ import importlib
 import sys
 
 import pytest
+
 from flowhold.errors import IntegrityError
 from flowhold.trees import open_folder, open_tree
 
@@ -58,7 +59,7 @@ PACKAGE = {
 def test_every_form_of_import_finds_siblings(tmp_path, statement, expression, value):
     root = write(tmp_path, PACKAGE | {"etl.py": f"{statement}\nVALUE = {expression}"})
     module = open_folder(root / "etl.py").load()
-    assert module.VALUE == value
+    assert value == module.VALUE
     assert not {"solo", "pkg", "names"} & sys.modules.keys()
     late = statement.replace("import *", "import SOLO")
     root = write(tmp_path, {"etl.py": f"def get():\n    {late}\n    return {expression}"})
@@ -133,7 +134,7 @@ def test_siblings_import_each_other_and_the_script(tmp_path):
         },
     )
     module = open_folder(root / "etl.py").load()
-    assert module.VALUE == (module.one, 3)
+    assert (module.one, 3) == module.VALUE
 
 
 def test_a_script_stored_alone_can_be_named_like_a_module_that_it_imports(tmp_path):

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-import flowhold
 import pytest
+
+import flowhold
 from flowhold.errors import ConfigurationError, FlowNotFoundError, SerializationError
 from flowhold.selection import split_target
 from flowhold.storage import Local

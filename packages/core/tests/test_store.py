@@ -23,8 +23,7 @@ def documented(key: str) -> bool:
         return False
     if len(data) == 0 or len(data) > 1024 or any(byte < 32 or byte == 127 for byte in data):
         return False
-    return all(0 < len(part) <= 255 and set(part) - {46} or len(part) > 2 and len(part) <= 255
-               for part in data.split(b"/"))  # fmt: skip
+    return all(1 <= len(part) <= 255 and part not in (b".", b"..") for part in data.split(b"/"))
 
 
 @given(st.one_of(st.text(max_size=40), st.lists(COMPONENTS, max_size=5).map("/".join)))

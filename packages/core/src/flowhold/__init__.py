@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# typing.TYPE_CHECKING without the import, which takes longer than all the rest here.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from flowhold._secrets import secret, secrets
     from flowhold.catalog import Catalog
     from flowhold.errors import FlowholdError

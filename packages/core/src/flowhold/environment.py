@@ -75,7 +75,11 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
     except FlowholdError:
         raise
     except (Exception, SystemExit) as error:
-        reason = trees.neutral(describe(error)).replace(f"{trees.PREFIX}.", "")
+        reason = (
+            trees.neutral(describe(error))
+            .replace(f"{trees.PREFIX}.", "")
+            .replace(trees.PREFIX, ".")
+        )
         if not isinstance(error, SyntaxError):
             reason += _place(error)
         lines = difference(recorded)

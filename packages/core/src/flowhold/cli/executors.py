@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ __all__ = ["open_executor", "parse_executor"]
 
 _DASK_SECONDS = 10
 _MOST = 10_000
+# Of what Dask does not know, its client would be rid of only after a long time.
+_ADDRESS = r"((tcp|tls|ucx|ws|wss)://)?[^/]+:[0-9]+"
 
 
 def parse_executor(
@@ -29,9 +32,10 @@ def parse_executor(
     if text is None:
         return None
     kind, _, rest = text.partition(":")
+    address = kind == "dask" and re.fullmatch(_ADDRESS, rest)
     number = not rest or (rest.isascii() and rest.isdigit() and 0 < int(rest[:9]) <= _MOST)
-    if not (kind == "dask" and rest) and not (kind in ("threads", "processes") and number):
-        raise click.BadParameter(f"{text!r} is not threads:N, processes:N or dask:ADDRESS")
+    if not address and not (kind in ("threads", "processes") and number):
+        raise click.BadParameter(f"{text!r} is not threads:N, processes:N or dask:HOST:PORT")
     return kind, rest
 
 
@@ -69,7 +73,7 @@ def _dask(address: str) -> Any:
     client: Any = distributed.Client
     try:
         return client(address, timeout=_DASK_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise StorageUnavailableError(
             f"there is no Dask scheduler at {address}: {error}",
             hint="check the address, as tcp://host:8786",

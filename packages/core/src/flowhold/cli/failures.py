@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 import traceback
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import click
 
-import flowhold
-from flowhold.errors import ConfigurationError, FlowholdError, SerializationError
-from flowhold.trees import PREFIX
+from flowhold.environment import _place
+from flowhold.errors import ConfigurationError, FlowholdError
 
 __all__ = ["Failure", "describe", "explain", "outline", "show_traceback"]
 
@@ -49,9 +47,7 @@ def explain(error: BaseException) -> Failure:
         hint = error.hint
         for option, flag in _OPTIONS.items():
             hint = hint and hint.replace(option, flag)
-        cause = error.__cause__ if isinstance(error, SerializationError) else None
-        message = _placed(str(error), cause)
-        return Failure(kind, message, hint, 2 if isinstance(error, ConfigurationError) else 1)
+        return Failure(kind, str(error), hint, 2 if isinstance(error, ConfigurationError) else 1)
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return Failure("KeyboardInterrupt", "interrupted", None, 130)
     if isinstance(error, OSError) and error.filename is not None:
@@ -89,21 +85,6 @@ def _text(error: BaseException) -> str:
         return "(its text cannot be shown)"
 
 
-def _placed(text: str, error: BaseException | None) -> str:
-    """Return ``text`` with the last line of the user's own code that the error came through."""
-    place = None
-    for frame, line in traceback.walk_tb(error.__traceback__ if error else None):
-        if _is_own(str(frame.f_globals.get("__name__")), frame.f_code.co_filename):
-            place = f"{Path(frame.f_code.co_filename).name}:{line}"
-    # A syntax error tells by itself.
-    return text if place is None or isinstance(error, SyntaxError) else f"{text} ({place})"
-
-
-def _is_own(module: str, file: str) -> bool:
-    if module.startswith(PREFIX):
-        return True
-    folders = (Path(flowhold.__file__).parent, sys.prefix, sys.base_prefix)
-    path = Path(file)
-    return path.suffix == ".py" and not (
-        "site-packages" in path.parts or any(path.is_relative_to(folder) for folder in folders)
-    )
+def _placed(text: str, error: BaseException) -> str:
+    # A syntax error tells its place by itself.
+    return text if isinstance(error, SyntaxError) else text + _place(error)

@@ -83,7 +83,7 @@ class Session:
         if sys.stdout is not None:
             sys.stdout.flush()
         self._tell("error", "31", failure.message)
-        if failure.hint:
+        if failure.hint and failure.hint not in failure.message:
             self._tell("hint", "36", failure.hint)
 
     def table(self, rows: Sequence[Mapping[str, Any]], *, beside: bool = False) -> None:

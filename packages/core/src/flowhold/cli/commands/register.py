@@ -14,6 +14,7 @@ from flowhold import environment, plugins, project, settings, trees
 from flowhold.cli.command import as_command, catalog_option, complete_files, complete_storages
 from flowhold.cli.session import Session
 from flowhold.cli.storage_options import parse_options
+from flowhold.cli.text import printable
 from flowhold.registering import Registration, default_storage, register_all
 from flowhold.selection import find_flow, flows_in, import_named, split_target
 from flowhold.storage.base import Capability, Storage
@@ -102,17 +103,10 @@ def _load(
     with environment.explained(None, where):
         with trees.loading_code():
             module = load()
-        names = list(flows_in(module))
-        if wanted is None:
-            flows = [find_flow(module, name, where=where) for name in names]
-            return module, flows or [find_flow(module, where=where)]
-        if wanted not in names:
-            try:
-                return module, [find_flow(module, attribute=wanted, where=where)]
-            except LookupError:
-                # The message of the search by name lists what there is.
-                pass
-        return module, [find_flow(module, wanted, where=where)]
+        if wanted is not None:
+            return module, [find_flow(module, target=wanted, where=where)]
+        flows = [find_flow(module, name, where=where) for name in flows_in(module)]
+        return module, flows or [find_flow(module, where=where)]
 
 
 def _storage(
@@ -132,11 +126,11 @@ def _storage(
         if needed not in cls.capabilities:
             raise click.UsageError(f"{name} storage does not keep a {needed.value}")
         options["stored_as_script"] = script
-    parameters = option_parameters(cls)
-    if (options.get("stored_as_script") and "path" not in options) or "module" in known:
-        for option, value in known.items():
-            if option in parameters:
-                options.setdefault(option, value)
+    if not options.get("stored_as_script") or "path" in options:
+        del known["local_script_path"]
+    for option, value in known.items():
+        if value is not None and option in option_parameters(cls):
+            options.setdefault(option, value)
     options["labels"] = [*options.get("labels", ()), *labels]
     return default_storage(name, **options)
 
@@ -154,11 +148,12 @@ def _label(flow: Any, labels: Sequence[str], no_default_labels: bool) -> None:
 
 def _line(done: Registration) -> str:
     reference = done.reference
-    facts = [f"{reference.kind} in {reference.storage['type']}"]
+    kind, storage = reference.kind, reference.storage["type"]
+    facts = [kind if kind == storage else f"{kind} in {storage}"]
     if reference.size is not None:
         facts.append(f"{reference.size:,} bytes")
     facts.append("pinned" if reference.pinned else "floating")
     if reference.labels:
         facts.append(f"labels {', '.join(reference.labels)}")
     word = "unchanged" if done.unchanged else "registered"
-    return f"{word} {reference.flow}@{reference.version} ({', '.join(facts)})"
+    return printable(f"{word} {reference.flow}@{reference.version} ({', '.join(facts)})")
