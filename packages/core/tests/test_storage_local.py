@@ -17,7 +17,7 @@ from flowhold.errors import (
     UnverifiedError,
 )
 from flowhold.storage import Local, LocalStorage, Storage
-from flowhold.storage.objects import make_key, slug
+from flowhold.storage.keys import make_key, slug
 
 SCRIPT = "import flowhold\n@flowhold.flow\ndef etl(): return 'ran', __file__"
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from flowhold.registering import register
     from flowhold.results import LocalResult, Result
     from flowhold.running import FlowRun, TaskRun, logger
-    from flowhold.storage.base import Capability, Storage
+    from flowhold.storage.base import Storage
+    from flowhold.storage.capabilities import Capability
     from flowhold.store import ObjectInfo, ObjectStore
 
 _HOMES = {
-    "Capability": "flowhold.storage.base",
+    "Capability": "flowhold.storage.capabilities",
     "Catalog": "flowhold.catalog",
     "Flow": "flowhold.flows",
     "FlowRun": "flowhold.running",

@@ -81,7 +81,7 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
             .replace(trees.PREFIX, ".")
         )
         if not isinstance(error, SyntaxError):
-            reason += _place(error)
+            reason += place(error)
         lines = difference(recorded)
         if lines:
             hint = f"the environment differs: {'; '.join(lines)}"
@@ -98,7 +98,7 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
         )
 
 
-def _place(error: BaseException) -> str:
+def place(error: BaseException) -> str:
     """Return the last line of the user's own code that an error passed through."""
     for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
         path = Path(frame.f_code.co_filename)

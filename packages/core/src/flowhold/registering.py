@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from flowhold import plugins, settings
@@ -13,7 +13,8 @@ from flowhold.adapters import adapt_flow
 from flowhold.catalog import Catalog
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold.reference import Reference
-from flowhold.storage.base import Capability, Storage
+from flowhold.storage.base import Storage
+from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import COMPARED, option_parameters
 from flowhold.trees import is_loading
 
@@ -90,8 +91,7 @@ def register_all(
             changed.setdefault(id(chosen), []).append((index, adapted, chosen, fingerprint))
     for group in changed.values():
         built = _build([(flow, chosen, fingerprint) for _, flow, chosen, fingerprint in group])
-        for (index, flow, _, fingerprint), references in zip(group, built, strict=True):
-            reference = replace(references, fingerprint=fingerprint)
+        for (index, flow, _, _), reference in zip(group, built, strict=True):
             outcome[index] = Registration(where.add(reference), unchanged=False)
             if getattr(flow, "storage", False) is None:
                 flow.storage = group[0][2]
@@ -129,13 +129,14 @@ def _build(group: list[tuple[Any, Storage, str | None]]) -> list[Reference]:
     storage = group[0][1]
     for flow, _, fingerprint in group:
         known = storage._records.get(flow.name)
-        if known is not None and known.fingerprint not in (None, fingerprint):
-            # The flow was changed since this storage stored it.
+        # Of what was added by hand and is not stored yet nobody knows the fingerprint.
+        if known is not None and not (
+            storage.is_stored(flow.name) and known.fingerprint in (None, fingerprint)
+        ):
             storage.discard(flow.name)
-            known = None
-        if known is None:
+        if flow.name not in storage:
             storage.add_flow(flow)
-        storage._records[flow.name].fingerprint = fingerprint
+            storage._records[flow.name].fingerprint = fingerprint
     storage.build()
     references = {reference.flow: reference for reference in storage.references()}
     return [references[flow.name] for flow, _, _ in group]

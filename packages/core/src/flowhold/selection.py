@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -127,9 +128,10 @@ def _by_attribute(module: ModuleType, attribute: str, where: str) -> Any:
             location=where,
             hint="decorate the function with @flow to make it one",
         ) from error
-    if made is not value:
-        # Only the factory's name finds this flow again.
-        flow._attribute = attribute
+    if made is not value or flow.name not in flows_in(module):
+        # Its name alone does not find this flow again; what takes no attributes does without.
+        with suppress(AttributeError):
+            flow._attribute = attribute
     return flow
 
 

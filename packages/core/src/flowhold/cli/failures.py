@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from flowhold.environment import _place
+from flowhold.environment import place
 from flowhold.errors import ConfigurationError, FlowholdError
 
 __all__ = ["Failure", "describe", "explain", "outline", "show_traceback"]
@@ -87,4 +87,4 @@ def _text(error: BaseException) -> str:
 
 def _placed(text: str, error: BaseException) -> str:
     # A syntax error tells its place by itself.
-    return text if isinstance(error, SyntaxError) else text + _place(error)
+    return text if isinstance(error, SyntaxError) else text + place(error)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowhold.storage.base import Capability, Record, Storage
+    from flowhold.storage.base import Storage
+    from flowhold.storage.capabilities import Capability
     from flowhold.storage.inline import Bytes
     from flowhold.storage.local import Local
     from flowhold.storage.local import Local as LocalStorage
     from flowhold.storage.memory import Memory
     from flowhold.storage.modules import Module
     from flowhold.storage.objects import ObjectStorage
+    from flowhold.storage.records import Record
     from flowhold.storage.scripts import ScriptStorage
 
 __all__ = [
@@ -28,9 +30,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Capability": "base",
+    "Capability": "capabilities",
     "ObjectStorage": "objects",
-    "Record": "base",
+    "Record": "records",
     "ScriptStorage": "scripts",
     "Storage": "base",
 }

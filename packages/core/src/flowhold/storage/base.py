@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold import plugins, settings
@@ -14,55 +12,14 @@ from flowhold._secrets import provided, resolve
 from flowhold.adapters import adapt_flow
 from flowhold.errors import ConfigurationError, DuplicateFlowError, FlowNotFoundError
 from flowhold.storage import documents
+from flowhold.storage.capabilities import Capability
+from flowhold.storage.records import Record
 
 if TYPE_CHECKING:
     from flowhold.reference import Reference
     from flowhold.results import Result
 
-__all__ = ["Capability", "Record", "Storage"]
-
-
-class Capability(enum.Enum):
-    """What a storage can do; what it does not declare it refuses."""
-
-    PICKLE = "pickle"
-    """Keeps pickled flows."""
-    SCRIPT = "script"
-    """Keeps or finds scripts."""
-    BUNDLE = "bundle"
-    """Keeps a script with its files."""
-    STORE = "store"
-    """Writes flows; without it, it only finds what is there."""
-    MANY_FLOWS = "many flows"
-    """Holds several flows at once."""
-    OVERWRITE = "overwrite"
-    """Can replace an object."""
-    CONDITIONAL_CREATE = "conditional create"
-    """Of several writers of one key one wins."""
-    LIST = "list"
-    """Lists keys."""
-    DELETE = "delete"
-    """Removes objects."""
-    REVISIONS = "revisions"
-    """Finds a flow at a branch, tag or commit."""
-    ENV_RUNNER = "env runner"
-    """Runs a flow that is reached by environment variables only."""
-    SERIALIZES_FLOWS = "serializes flows"
-    """``deserialize(serialize())`` still holds the flows."""
-
-
-@dataclass
-class Record:
-    """What a storage knows of one of its flows."""
-
-    location: str
-    kind: str
-    sha256: str | None = None
-    size: int | None = None
-    revision: str | None = None
-    attribute: str | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
-    fingerprint: str | None = None
+__all__ = ["Storage"]
 
 
 class Storage(ABC):
@@ -256,6 +213,10 @@ class Storage(ABC):
         plugins.call_all("flowhold_built", storage=self, references=self.references())
         return self
 
+    def is_stored(self, name: str) -> bool:
+        """Whether nothing of a flow waits for :meth:`build`."""
+        return name in self._records
+
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""
         self._records.pop(name, None)
@@ -266,17 +227,10 @@ class Storage(ABC):
 
     def references(self) -> list[Reference]:
         """Return a reference for each flow; call :meth:`build` before."""
-        from flowhold.reference import Reference
-
-        references = []
-        for name, record in self._records.items():
-            known = _known(record)
-            attribute = known.pop("attribute", None)
-            flows = {name: {"attribute": attribute} if attribute else {}}
-            references.append(
-                Reference(flow=name, storage={**self._describe([name]), "flows": flows}, **known)
-            )
-        return references
+        return [
+            record.to_reference(name, self._describe([name]))
+            for name, record in self._records.items()
+        ]
 
     def verify(self) -> list[dict[str, Any]]:
         """Check that each flow is where it should be and is what was recorded; nothing is run.
@@ -284,14 +238,13 @@ class Storage(ABC):
         Returns:
             ``{"name", "ok", "detail"}`` for each flow.
         """
-        checks = []
-        for name, record in self._records.items():
-            try:
-                detail, ok = self._check(record), True
-            except Exception as error:  # noqa: BLE001
-                detail, ok = str(error), False
-            checks.append({"name": name, "ok": ok, "detail": detail})
-        return checks
+        return [self._checked(name, record) for name, record in self._records.items()]
+
+    def _checked(self, name: str, record: Record) -> dict[str, Any]:
+        try:
+            return {"name": name, "ok": True, "detail": self._check(record)}
+        except Exception as error:  # noqa: BLE001
+            return {"name": name, "ok": False, "detail": str(error)}
 
     def serialize(self) -> dict[str, Any]:
         """Return everything needed to load and run the flows again, as JSON types.
@@ -299,7 +252,7 @@ class Storage(ABC):
         Raises:
             ConfigurationError: An option is not a JSON value; the message names it.
         """
-        flows = {name: _known(record) for name, record in self._records.items()}
+        flows = {name: record.to_json() for name, record in self._records.items()}
         return {**self._describe(flows), "flows": flows}
 
     @staticmethod
@@ -337,16 +290,9 @@ class Storage(ABC):
         return documents.describe(self)
 
     def __repr__(self) -> str:
-        shown = "".join(
-            f" {name}={getattr(self, name)!r}"
-            for name in self.shown
-            if getattr(self, name) is not None
-        )
+        options = {name: getattr(self, name) for name in self.shown}
+        shown = "".join(f" {key}={value!r}" for key, value in options.items() if value is not None)
         return f"<Storage: {self.name}{shown}>"
-
-
-def _known(record: Record) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if value not in (None, {})}
 
 
 def _strings(name: str, values: Iterable[str] | None) -> list[str]:

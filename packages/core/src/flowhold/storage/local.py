@@ -12,9 +12,9 @@ from flowhold import settings
 from flowhold.errors import ConfigurationError, ObjectNotFoundError
 from flowhold.filestore import FileStore
 from flowhold.selection import split_target
-from flowhold.storage.base import Record
 from flowhold.storage.modules import check_module, flow_of_module, module_fingerprint
 from flowhold.storage.objects import ObjectStorage
+from flowhold.storage.records import Record
 from flowhold.store import ObjectStore
 from flowhold.trees import open_folder
 from flowhold.unpacking import flow_from_script

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold.errors import FlowNotFoundError
-from flowhold.storage.base import Capability, Record, Storage
+from flowhold.storage.base import Storage
+from flowhold.storage.capabilities import Capability
+from flowhold.storage.records import Record
 
 if TYPE_CHECKING:
     from flowhold.reference import Reference

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from flowhold import environment
 from flowhold.errors import FlowNotFoundError
 from flowhold.selection import find_flow, import_named, module_of_main, split_target
-from flowhold.storage.base import Record
+from flowhold.storage.records import Record
 from flowhold.storage.scripts import ScriptStorage
 
 __all__ = ["Module", "check_module", "flow_of_module", "module_fingerprint"]

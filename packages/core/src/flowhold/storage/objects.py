@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -20,13 +18,15 @@ from flowhold.errors import (
     UnverifiedError,
 )
 from flowhold.packing import Packing, Payload
-from flowhold.storage.base import Capability, Record, Storage
-from flowhold.store import CHUNK, ObjectStore, check_key
+from flowhold.storage.base import Storage
+from flowhold.storage.capabilities import Capability
+from flowhold.storage.keys import DEFAULT_KEY, make_key, slug
+from flowhold.storage.records import Record
+from flowhold.store import CHUNK, ObjectStore
 from flowhold.unpacking import flow_from_bytes, kind_of
 
-__all__ = ["ObjectStorage", "make_key", "slug"]
+__all__ = ["ObjectStorage"]
 
-_DEFAULT_KEY = "{slug}/{timestamp}"
 _THREADS = 16
 
 
@@ -99,6 +99,10 @@ class ObjectStorage(Storage):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
+    def is_stored(self, name: str) -> bool:
+        """Whether nothing of a flow waits for :meth:`build`."""
+        return super().is_stored(name) and name not in self._pending
+
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""
         super().discard(name)
@@ -148,7 +152,7 @@ class ObjectStorage(Storage):
         return record
 
     def _free_location(self, name: str, sha256: str) -> str:
-        template = self.key or _DEFAULT_KEY
+        template = self.key or DEFAULT_KEY
         taken = set(self.flows.values())
         while (location := self._place(make_key(template, name, sha256))) in taken:
             if not self._generates():
@@ -160,7 +164,7 @@ class ObjectStorage(Storage):
 
     def _generates(self) -> bool:
         """Whether another try gives another key."""
-        return "{timestamp}" in (self.key or _DEFAULT_KEY)
+        return "{timestamp}" in (self.key or DEFAULT_KEY)
 
     def _place(self, key: str) -> str:
         """Return the location of a key."""
@@ -260,32 +264,6 @@ class ObjectStorage(Storage):
             store, key = self._at(record.location)
             return f"{record.location}: {store.head(key).size:,} bytes, floating"
         return f"{record.location}: {len(self.read(record)):,} bytes, sha256 as recorded"
-
-
-def slug(name: str) -> str:
-    """Return a flow's name as a part of a key; a digest where nothing of it is left."""
-    from slugify import slugify
-
-    return slugify(name)[:100] or f"flow-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-
-
-def make_key(template: str, name: str, sha256: str) -> str:
-    """Return the key of a template; values are put in literally.
-
-    Raises:
-        ConfigurationError: The outcome cannot be a key.
-    """
-    from slugify import slugify
-
-    values: Mapping[str, str] = {
-        "{slug}": slug(name),
-        "{name}": name,
-        "{timestamp}": slugify(datetime.now(timezone.utc).isoformat(timespec="microseconds")),
-        "{sha256}": sha256,
-    }
-    return check_key(
-        re.sub("|".join(map(re.escape, values)), lambda found: values[found[0]], template)
-    )
 
 
 def _holds(store: ObjectStore, key: str, payload: Payload) -> bool:

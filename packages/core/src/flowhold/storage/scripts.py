@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-from flowhold.storage.base import Capability, Record, Storage
+from flowhold.storage.base import Storage
+from flowhold.storage.capabilities import Capability
+from flowhold.storage.records import Record
 
 __all__ = ["ScriptStorage"]
 

@@ -17,7 +17,8 @@ from flowhold.cli.storage_options import parse_options
 from flowhold.cli.text import printable
 from flowhold.registering import Registration, default_storage, register_all
 from flowhold.selection import find_flow, flows_in, import_named, split_target
-from flowhold.storage.base import Capability, Storage
+from flowhold.storage.base import Storage
+from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import option_parameters
 
 

@@ -1,0 +1,40 @@
+"""Keys of stored flows: a slug of the name and a time, or what a template says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+from flowhold.store import check_key
+
+__all__ = ["DEFAULT_KEY", "make_key", "slug"]
+
+DEFAULT_KEY = "{slug}/{timestamp}"
+
+
+def slug(name: str) -> str:
+    """Return a flow's name as a part of a key; a digest where nothing of it is left."""
+    from slugify import slugify
+
+    return slugify(name)[:100] or f"flow-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def make_key(template: str, name: str, sha256: str) -> str:
+    """Return the key of a template; values are put in literally.
+
+    Raises:
+        ConfigurationError: The outcome cannot be a key.
+    """
+    from slugify import slugify
+
+    values: Mapping[str, str] = {
+        "{slug}": slug(name),
+        "{name}": name,
+        "{timestamp}": slugify(datetime.now(timezone.utc).isoformat(timespec="microseconds")),
+        "{sha256}": sha256,
+    }
+    return check_key(
+        re.sub("|".join(map(re.escape, values)), lambda found: values[found[0]], template)
+    )
