@@ -6,11 +6,12 @@ import platform
 import warnings
 
 import pytest
+import slugify
 
 from flowhold.environment import difference, explained, record
 from flowhold.errors import FlowNotFoundError, SerializationError
 
-HERE = record(["pluggy._hooks", "yaml.nodes", "json", "os.path", "no_such_module", "__main__"])
+HERE = record(["pluggy._hooks", "slugify.slugify", "json", "os.path", "no_such_module", "__main__"])
 OTHER = {"python": "2.7.18", "packages": {"pluggy": "0.1", "gone-away": "1.0", "flowhold": "0.0.1"}}
 TEXTS = [
     f"python: stored with 2.7.18, here {platform.python_version()}",
@@ -20,11 +21,9 @@ TEXTS = [
 
 
 def test_the_record_has_python_ourselves_and_the_distributions_of_the_modules():
-    import yaml
-
     assert HERE["python"] == platform.python_version()
-    assert list(HERE["packages"]) == ["PyYAML", "cloudpickle", "flowhold", "pluggy"]
-    assert HERE["packages"]["PyYAML"] == yaml.__version__
+    assert list(HERE["packages"]) == ["cloudpickle", "flowhold", "pluggy", "python-slugify"]
+    assert HERE["packages"]["python-slugify"] == slugify.__version__
     assert difference(HERE) == []
 
 
@@ -75,11 +74,13 @@ def test_a_difference_of_ourselves_alone_does_not_warn():
 
 
 def test_where_loading_fails_the_difference_is_in_the_error():
-    with pytest.raises(
-        SerializationError, match="the flow could not be loaded: AttributeError: no _foo"
-    ) as caught:
-        with explained({"packages": {"flowhold": "0.0.1"}}, "the flow"):
-            raise AttributeError("no _foo")
+    with (
+        pytest.raises(
+            SerializationError, match="the flow could not be loaded: AttributeError: no _foo"
+        ) as caught,
+        explained({"packages": {"flowhold": "0.0.1"}}, "the flow"),
+    ):
+        raise AttributeError("no _foo")
     assert "flowhold: stored with 0.0.1" in caught.value.hint
     assert isinstance(caught.value.__cause__, AttributeError)
 

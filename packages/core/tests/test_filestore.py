@@ -101,14 +101,18 @@ def test_an_object_can_be_read_in_pieces(store):
 
 
 def test_the_etag_changes_even_when_size_and_clock_do_not(store):
-    seen = {store.put("k", bytes([number])).etag for number in range(2)}
+    seen = set()
+    for data in (b"1", b"2"):
+        assert store.put("k", data) == store.head("k")
+        os.utime(store.root / "k", (1, 1))
+        seen.add(store.head("k").etag)
     assert len(seen) == 2
-    assert store.head("k").etag in seen
 
 
 def test_listing_is_in_byte_order_of_whole_keys(tree):
     assert keys(tree) == in_byte_order(TREES)
-    assert keys(tree).index("a-b") < keys(tree).index("a.b") < keys(tree).index("a/b")
+    for place, key in enumerate(keys(tree)):
+        assert keys(tree, start_after=key) == keys(tree)[place + 1 :]
 
 
 @pytest.mark.parametrize(

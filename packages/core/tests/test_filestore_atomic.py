@@ -194,10 +194,8 @@ def parts():
     os.kill(os.getpid(), 9 if os.name != "nt" else signal.SIGTERM)
 store.put("k", parts())
 """
-    program = (
-        f"from flowhold.filestore import FileStore\nstore = FileStore({str(store.root)!r})\n{code}"
-    )
-    assert subprocess.run([sys.executable, "-c", program]).returncode != 0
+    program = START.format(str(store.root)) + code
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode != 0
     assert store.get("k") == b"old"
     assert [info.key for info in store.list()] == ["k"]
     assert len(leftovers(store)) == 1

@@ -213,7 +213,7 @@ def test_a_new_reference_carries_its_time_with_an_offset():
     assert datetime.fromisoformat(created).utcoffset() is not None
 
 
-def signed(payload, **changes):
+def signed(payload, /, **changes):
     envelope = {
         "payloadType": "application/vnd.flowhold.reference+json",
         "payload": base64.b64encode(payload).decode(),

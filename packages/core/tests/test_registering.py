@@ -254,3 +254,41 @@ def test_wrong_options_of_a_storage_are_named_with_the_right_ones(name, options,
         default_storage(name, **options)
     assert caught.value.hint.startswith(f"options of {name}: ")
     assert "labels" in caught.value.hint
+
+
+def test_a_flow_added_by_hand_is_registered_as_it_is_now_and_recognised_later():
+    with flowhold.Flow("by-hand") as flow:
+        flowhold.task(str.upper)(flowhold.Parameter("text", default="a"))
+    flow.storage = Local()
+    flow.storage.add_flow(flow)
+    flow.note = "changed after it was added"
+    assert flowhold.load(flow.register()).note == "changed after it was added"
+    flow.storage = Local()
+    assert flow.register().version == 1
+
+
+def test_bytes_stored_by_hand_do_not_get_the_fingerprint_of_a_later_flow():
+    with flowhold.Flow("by-hand") as flow:
+        flowhold.task(str.upper)(flowhold.Parameter("text", default="a"))
+    flow.storage = Local()
+    flow.storage.add_flow(flow)
+    flow.storage.build()
+    flow.note = "changed after it was stored"
+    assert flow.register().fingerprint is None
+    flow.storage = Local()
+    assert flowhold.load(flow.register()).note == "changed after it was stored"
+
+
+@pytest.mark.parametrize("target", ["holder.inner", "make"])
+def test_a_flow_that_its_name_alone_does_not_find_is_found_by_the_attribute_again(tmp_path, target):
+    (tmp_path / "hidden.py").write_text(
+        "import flowhold\n"
+        "class holder:\n"
+        "    inner = flowhold.Flow('hidden')\n"
+        "def make():\n"
+        "    return holder.inner\n"
+    )
+    flow = flowhold.load(f"{tmp_path / 'hidden.py'}:{target}")
+    options = {"stored_as_script": True, "local_script_path": str(tmp_path / "hidden.py")}
+    reference = register(flow, storage=Local(**options))
+    assert flowhold.load(reference).name == "hidden"

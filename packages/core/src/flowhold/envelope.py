@@ -48,7 +48,7 @@ class Envelope:
 
 def seal(header: Mapping[str, Any]) -> bytes:
     """Return the bytes that go before a body."""
-    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     if len(text) > MAX_HEADER:
         raise SerializationError(
             f"the list of files takes {len(text):,} bytes, more than {MAX_HEADER:,}",

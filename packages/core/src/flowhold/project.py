@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["is_installed", "main_script", "own_modules", "registered_script", "registering"]
@@ -43,14 +44,19 @@ def own_modules(folder: Path) -> dict[str, Path]:
 
     What is installed there, Python and its packages among it, is not the user's own.
     """
+    # Many flows are stored one after another, with hundreds of modules loaded that do not change.
+    return dict(_own_modules(str(folder), tuple(sys.modules)))
+
+
+@lru_cache(maxsize=8)
+def _own_modules(folder: str, names: tuple[str, ...]) -> dict[str, Path]:
     found = {}
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.endswith(".py") and not name.startswith("flowhold."):
+    for name in sorted(names):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "flowhold":
             path = Path(os.path.abspath(file))
             if path.is_relative_to(folder) and not is_installed(path) and path.is_file():
                 found[name] = path
-    found.pop("flowhold", None)
     return found
 
 
@@ -59,5 +65,10 @@ def is_installed(path: Path) -> bool:
     # Not all that is below sys.prefix: that can be /usr, and a project below it.
     if not {"site-packages", "dist-packages"}.isdisjoint(path.parts):
         return True
+    return any(path.is_relative_to(home) for home in _homes())
+
+
+@lru_cache(maxsize=1)
+def _homes() -> list[str]:
     homes = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "scripts")]
-    return any(path.is_relative_to(home) for home in [*homes, os.path.join(sys.base_prefix, "bin")])
+    return [*homes, os.path.join(sys.base_prefix, "bin")]

@@ -86,7 +86,7 @@ class Reference:
     def to_json(self) -> str:
         """Return the document; of a signed reference, the signed one as it was read."""
         document = self.to_dict() if self.signed is None else self.signed
-        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
+        return json.dumps(document, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Reference:
@@ -133,7 +133,8 @@ class Reference:
                 )
         if document["kind"] not in KINDS:
             raise SerializationError(f"this reference has the unknown kind {document['kind']!r}")
-        if not re.fullmatch("[0-9a-f]{64}", document.get("sha256") or "0" * 64):
+        sha256 = document.get("sha256")
+        if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
             raise SerializationError("this is not a reference: its field 'sha256' is not a digest")
         for name in ("labels", "default_labels", "secrets"):
             names = document["storage"].get(name) or []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flowhold import plugins
@@ -30,6 +31,7 @@ COMPARED = (
 _COMMON = ("result", "secrets", "labels", "add_default_labels", "stored_as_script")
 
 
+@lru_cache(maxsize=128)
 def option_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
     """Return a storage's constructor arguments by name, those of its bases behind its own."""
     parameters: dict[str, inspect.Parameter] = {}

@@ -153,7 +153,7 @@ class ObjectStorage(Storage):
 
     def _free_location(self, name: str, sha256: str) -> str:
         template = self.key or DEFAULT_KEY
-        taken = set(self.flows.values())
+        taken = {record.location for record in self._records.values()}
         while (location := self._place(make_key(template, name, sha256))) in taken:
             if not self._generates():
                 raise ConfigurationError(
