@@ -28,13 +28,15 @@ with Flow("bench") as flow:
 """
 
 LIBRARIES = """
-import json, sys
+import atexit, json, sys
+sys.argv = ["flowhold", *{arguments!r}]
+@atexit.register
+def report():
+    names = [name for name in sys.modules if name.partition(".")[0] not in ("flowhold", "__main__")]
+    with open({target!r}, "w") as file:
+        json.dump(names, file)
 from flowhold.cli import main
-try:
-    main({arguments!r})
-except SystemExit:
-    pass
-print(json.dumps(sorted(name for name in sys.modules if not name.startswith("flowhold"))), file=sys.stderr)
+main()
 """
 
 PEER = (
@@ -92,12 +94,17 @@ def commands(folder: Path) -> bool:
         ["cache", "show"],
         ["--help"],
     ):
-        program = LIBRARIES.format(arguments=arguments)
-        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-        libraries = json.loads(found.stderr.strip().splitlines()[-1])
+        target = folder / "libraries.json"
+        program = LIBRARIES.format(arguments=arguments, target=str(target))
+        subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+        libraries = [
+            name for name in json.loads(target.read_text()) if "flowhold_tree" not in name
+        ]
         nothing = folder / "nothing.py"
-        lines = "\n".join(f"    __import__({name!r})" for name in libraries)
-        nothing.write_text(f"import contextlib\nwith contextlib.suppress(ImportError):\n{lines}\n")
+        # In the order in which the command imported them, so that each imports as little as it did.
+        nothing.write_text(
+            "".join(f"try: __import__({name!r})\nexcept ImportError: pass\n" for name in libraries)
+        )
         name = "flowhold " + " ".join(Path(part).name for part in arguments)
         times = in_processes(
             {
