@@ -9,12 +9,13 @@ import threading
 import traceback
 from pathlib import Path
 
-import flowhold
 import pytest
-from flowhold import _secrets, plugins
-from flowhold.errors import ConfigurationError, FlowholdError, PluginError, SecretNotFoundError
 from hypothesis import given
 from hypothesis import strategies as st
+
+import flowhold
+from flowhold import _secrets, plugins
+from flowhold.errors import ConfigurationError, FlowholdError, PluginError, SecretNotFoundError
 
 VALUE = "hunter2-do-not-show"
 

@@ -232,10 +232,8 @@ class Registry:
 
 def _installed(kind: str) -> list[Claim]:
     """Return the claims of installed distributions, from metadata alone, without our own."""
-    from importlib_metadata import entry_points
-
     claims = []
-    for point in entry_points():
+    for point in _points():
         group, _, api = point.group.rpartition(".v")
         if group == _GROUPS[kind] and api.isdecimal() and point.value != _builtin.__name__:
             source = ("an unknown distribution", "")
@@ -245,6 +243,20 @@ def _installed(kind: str) -> list[Claim]:
             claims.append(Claim(kind, point.name, point.value, *source, int(api), point))
     ready = {(claim.name, claim.distribution) for claim in claims if claim.api == _API}
     return [c for c in claims if c.api == _API or (c.name, c.distribution) not in ready]
+
+
+def _points() -> list[EntryPoint]:
+    import importlib_metadata as metadata
+
+    try:
+        return list(metadata.entry_points())
+    except ValueError:
+        # Some versions refuse all for one that is malformed; that one alone shall be left out.
+        points: dict[str, list[EntryPoint]] = {}
+        for distribution in metadata.distributions():
+            with suppress(ValueError):
+                points.setdefault(distribution.name, list(distribution.entry_points))
+        return [point for own in points.values() for point in own]
 
 
 def _pick(kind: str, name: str, claims: list[Claim], names: Set[str] = frozenset()) -> Claim:

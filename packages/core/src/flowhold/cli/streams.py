@@ -91,4 +91,6 @@ def broken_pipe() -> int:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
         os.close(sink)
+        # What is left in the buffer goes nowhere, too.
+        sys.stdout.flush()
     return 1
