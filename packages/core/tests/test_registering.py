@@ -105,8 +105,8 @@ def register_anew(project, kind, by, number=0):
     [
         ("pickle", "python", 19),
         ("pickle", "folder", 19),
-        ("script", "python", 5),
-        ("bundle", "folder", 5),
+        ("script", "python", 19),
+        ("bundle", "folder", 19),
         ("pickle with files", "python", 5),
     ],
 )
