@@ -67,6 +67,7 @@ def flow_from_bytes(
         if kind == "bundle":
             tree = _tree(data, envelope)
             return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
+        _check_name(envelope.header.get("flow", name), name)
         body: bytes | memoryview = envelope.pickle
         recorded = envelope.header.get("environment") or recorded
         files = _tree(data, envelope) if envelope.header.get("files") else None
@@ -77,8 +78,7 @@ def flow_from_bytes(
 
     with environment.explained(recorded, f"the flow {name!r}" if name else "the pickled flow"):
         flow = adapters.adapt_flow(load(body, files))
-    if name is not None and flow.name != name:
-        raise FlowNotFoundError(f"the pickle holds the flow {flow.name!r}, not {name!r}")
+    _check_name(flow.name, name)
     return flow
 
 
@@ -96,6 +96,11 @@ def flow_from_script(
         with trees.loading_code():
             module = tree.load()
         return find_flow(module, name, attribute, target=target, where=where)
+
+
+def _check_name(held: Any, wanted: str | None) -> None:
+    if wanted is not None and held != wanted:
+        raise FlowNotFoundError(f"the pickle holds the flow {held!r}, not {wanted!r}")
 
 
 def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
@@ -135,9 +140,7 @@ def _prefect1(data: bytes) -> tuple[bytes, dict[str, Any]] | None:
         document = json.loads(data)
         body = base64.b64decode(document["flow"], validate=True)
         versions = dict(document.get("versions") or {})
-    except (KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    except ValueError:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
     python = versions.pop("python", None)
     return body, {"python": python, "packages": versions}
