@@ -1,11 +1,15 @@
-"""The examples of the READMEs are run: Python as scripts, console lines as commands.
+"""The examples of the READMEs and of the pages in docs are run: Python as scripts, console lines in
+a shell.
 
-``<!-- name.py -->`` before a Python example says under which name the console lines below find it.
-Output is compared where it is shown; ``...`` stands for any text.
+``<!-- name -->`` before an example of any language writes it to a file of that name, for the
+console lines below it; Python without a name is run. Output is compared where it is shown; ``...``
+stands for any text. A command whose output shows an ``error:`` fails, any other succeeds. What
+cannot be run is marked as ``text``.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -17,64 +21,83 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md"))]
-EXAMPLE = re.compile(
-    r"^(?:<!-- (\S+) -->\n)?```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+PAGES = [*READMES, *sorted(ROOT.glob("docs/*.md"))]
+BLOCK = re.compile(r"^(?:<!-- (\S+) -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix()
 )
 
-each_readme = pytest.mark.parametrize(
-    "readme", READMES, ids=lambda path: path.relative_to(ROOT).as_posix()
-)
+
+def install(words, process, folder):
+    """Install packages of this repository or of the example into an environment of the page."""
+    python = folder / "venv" / "bin" / "python"
+    if not python.exists():
+        process(sys.executable, "-m", "uv", "venv", "--quiet", folder / "venv")
+    packages = [ROOT / word if (ROOT / word).exists() else word for word in words]
+    pip = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python)
+    process(*pip, *packages, cwd=folder)
 
 
 def run_console(block, process, folder):
-    for command, shown in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+    for command, shown in COMMAND.findall(block):
         words = shlex.split(command, comments=True)
-        if words[0] == "make":
-            output = process("make", "--dry-run", *words[1:], cwd=ROOT)
-        elif words[:2] == ["pip", "install"]:
-            process(sys.executable, "-m", "uv", "venv", "--quiet", folder / "venv")
-            packages = [ROOT / word if word.startswith("./") else word for word in words[2:]]
-            python = folder / "venv" / "bin" / "python"
-            output = process(
-                sys.executable,
-                "-m",
-                "uv",
-                "pip",
-                "install",
-                "--quiet",
-                "--python",
-                python,
-                *packages,
-            )
-        elif words[0] == "git":
+        if words[0] == "git":
             continue
-        else:
-            output = process(*words, cwd=folder)
+        if words[0] == "make":
+            process("make", "--dry-run", *words[1:], cwd=ROOT)
+            continue
+        if words[:2] == ["pip", "install"]:
+            install(words[2:], process, folder)
+            continue
+        fails = re.search("^error: ", shown, re.MULTILINE)
+        line = f"! {{ {command}\n}} 2>&1" if fails else command
+        own = os.pathsep.join([str(folder / "venv" / "bin"), str(Path(sys.executable).parent)])
+        path = f'PATH={shlex.quote(own)}{os.pathsep}"$PATH"'
+        output = process("sh", "-c", f"{path}\n{line}", cwd=folder)
         if shown:
             pattern = re.sub(r"([\[?*])", r"[\1]", shown.strip()).replace("...", "*")
             assert fnmatchcase(output.strip(), pattern), f"{command}\n{output}"
 
 
-@each_readme
-def test_examples_of_the_readme_do_what_it_says(readme, process, tmp_path):
+@each_page
+def test_examples_of_the_page_do_what_it_says(page, process, tmp_path):
     folder = tmp_path / "here"
     shutil.copytree(ROOT / "examples", folder / "examples")
-    for number, (name, kind, block) in enumerate(
-        EXAMPLE.findall(readme.read_text(encoding="utf-8"))
-    ):
-        if kind == "console":
+    for number, (name, kind, block) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+        if name:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(block, encoding="utf-8")
+        elif kind == "console":
             run_console(block, process, folder)
-        else:
-            script = folder / (name or f"example_{number}.py")
+        elif kind == "python":
+            script = folder / f"example_{number}.py"
             script.write_text(block, encoding="utf-8")
-            if not name:
-                process(sys.executable, script, cwd=folder)
+            process(sys.executable, script, cwd=folder)
 
 
-@each_readme
-def test_links_of_the_readme_lead_somewhere(readme):
-    for target in re.findall(r"\]\(([^)#]+)\)", readme.read_text(encoding="utf-8")):
-        assert target.startswith("https://") or (readme.parent / target).exists(), target
+@each_page
+def test_blocks_of_the_page_are_run_or_say_that_they_are_not(page):
+    for name, kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        assert name or kind in ("console", "python", "text"), block
+
+
+def anchors(page):
+    """Return what links to the headings of a page are called, as GitHub calls them."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@each_page
+def test_links_of_the_page_lead_somewhere(page):
+    for target, anchor in LINK.findall(BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        if not target.startswith("https://"):
+            other = page.parent / target if target else page
+            assert other.exists(), target
+            assert not anchor or anchor in anchors(other), f"{target}#{anchor}"
 
 
 def test_the_first_screen_shows_the_demo_the_tests_an_example_and_the_storages():

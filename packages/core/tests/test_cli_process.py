@@ -269,3 +269,16 @@ def test_a_flow_runs_on_a_dask_cluster_and_without_one_says_so(process):
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no Dask scheduler at tcp://127.0.0.1:1: ")
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_terminal_shows_that_something_goes_on(process, on_a_terminal):
+    Path("etl.py").write_text("from flowhold import flow\n@flow\ndef etl(): return 1\n")
+    assert process("register", "etl.py")[0] == 0
+    for arguments, said in [
+        (["copy", "etl", "--to", "bytes"], "copying: 1 of 1 done"),
+        (["verify", "etl"], "verifying"),
+        (["fetch", "etl", "out"], "fetching"),
+        (["cache", "prune"], "pruning the cache"),
+    ]:
+        code, shown = on_a_terminal(*arguments)
+        assert (code, said in shown) == (0, True), shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar, Token
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from flowhold.errors import ConfigurationError, PluginError, SecretNotFoundError
 from flowhold.settings import find_config_dir, read_toml, stat_file
 
-__all__ = ["provided", "resolve", "secret", "secrets"]
+__all__ = ["locate", "provided", "resolve", "secret", "secrets"]
 
 # An error raised here must not hold a value: not in its text, its causes, or the variables of the
 # frames in its traceback, which crash reporters collect.
@@ -47,6 +47,12 @@ def secret(name: str) -> str:
     if value is None:
         raise _not_found([name])
     return value
+
+
+def locate(name: str) -> str | None:
+    """Return where :func:`secret` finds a secret, None if nowhere; raises as it does otherwise."""
+    _check_name(name)
+    return next((place(name) for find, place in _PROVIDERS if find(name) is not None), None)
 
 
 def resolve(names: Iterable[str]) -> dict[str, str]:
@@ -97,10 +103,14 @@ class _Scope:
         _given.reset(self._tokens.pop())
 
 
-def _find(name: str) -> str | None:
+def _check_name(name: str) -> None:
     if not isinstance(name, str) or not name or not name.isprintable():
         raise ConfigurationError("the name of a secret must be printable text")
-    for provider in (_from_block, _from_environment, _from_folder, _from_toml, _from_plugins):
+
+
+def _find(name: str) -> str | None:
+    _check_name(name)
+    for provider, _ in _PROVIDERS:
         value = provider(name)
         if value is not None:
             return value
@@ -156,6 +166,15 @@ def _from_plugins(name: str) -> str | None:
         return value
     del value
     raise PluginError(f"a plugin gave something else than a string for secret {name!r}")
+
+
+_PROVIDERS: tuple[tuple[Callable[[str], str | None], Callable[[str], str]], ...] = (
+    (_from_block, lambda _: "flowhold.secrets(...)"),
+    (_from_environment, lambda name: f"variable FLOWHOLD_SECRET_{name}"),
+    (_from_folder, lambda name: f"file {Path(os.environ['FLOWHOLD_SECRETS_DIR'], name)}"),
+    (_from_toml, lambda _: f"file {find_config_dir() / 'secrets.toml'}"),
+    (_from_plugins, lambda _: "a plugin"),
+)
 
 
 def _not_found(names: list[str]) -> SecretNotFoundError:

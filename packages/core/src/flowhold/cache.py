@@ -7,19 +7,23 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flowhold import settings
 from flowhold.errors import AccessDeniedError, StorageError
 
-__all__ = ["get_object", "put_object", "tree"]
+__all__ = ["Entry", "entries", "get_object", "prune", "put_object", "tree"]
+
+_DAY = 24 * 3600
 
 # Held as long as this process may use a tree: the locks that say so.
-_in_use: dict[Path, Any] = {}
+_in_use: dict[tuple[Path, int], Any] = {}
 
 
 def get_object(digest: str) -> bytes | None:
@@ -49,6 +53,72 @@ def put_object(digest: str, data: bytes) -> None:
             os.replace(temporary, folder / digest)
         finally:
             temporary.unlink(missing_ok=True)
+        _grown(len(data))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the cache."""
+
+    kind: str
+    """``object`` or ``tree``."""
+    digest: str
+    """Of the stored object, sha256 in hex; for a script's tree, of it and its file's name."""
+    size: int
+    """In bytes."""
+    used: float
+    """When it was last asked for, in seconds since the epoch."""
+    in_use: bool
+    """Whether a running process may use it."""
+    path: Path
+
+
+def entries() -> list[Entry]:
+    """Return what is in the cache, the least recently used first."""
+    home = settings.current().cache_dir
+    found = []
+    with _usable(home):
+        for kind in ("object", "tree"):
+            for path in _listed(home / f"{kind}s"):
+                # Others remove things at the same time.
+                with suppress(FileNotFoundError):
+                    status = path.stat()
+                    size = status.st_size if kind == "object" else _size(path)
+                    in_use = kind == "tree" and _is_used(path)
+                    found.append(Entry(kind, path.name, size, status.st_mtime, in_use, path))
+    return sorted(found, key=lambda entry: entry.used)
+
+
+def prune(
+    *, max_bytes: int | None = None, older_than: float | None = None, everything: bool = False
+) -> list[Entry]:
+    """Remove what was not used for longest, and what processes that crashed have left.
+
+    Args:
+        max_bytes: Remove until no more than this is left.
+        older_than: Remove what was not used for so many seconds.
+        everything: Remove all.
+
+    Returns:
+        What was removed. A tree that a running process may use stays.
+    """
+    home = settings.current().cache_dir
+    there = entries()
+    left, removed = sum(entry.size for entry in there), []
+    oldest = time.time() - (float("inf") if older_than is None else older_than)
+    for entry in there:
+        too_much = max_bytes is not None and left > max_bytes
+        if (everything or too_much or entry.used < oldest) and not entry.in_use and _remove(entry):
+            left -= entry.size
+            removed.append(entry)
+    for kind in ("objects", "trees"):
+        for path in _listed(home / kind, leftover=True):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _DAY:
+                    _erase(path)
+    with suppress(OSError):
+        (home / "size").write_text(str(left))
+    return removed
 
 
 def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> tuple[Path, dict[str, str]]:
@@ -63,15 +133,19 @@ def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> tuple[Path, dic
     """
     home = settings.current().cache_dir / "trees"
     folder = home / digest
-    with _writable(home):
+    with _usable(home):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         from filelock import FileLock
 
-        with FileLock(home / f"{digest}.lock"):
+        with FileLock(_lock_of(folder)):
             manifest = _manifest(folder)
+            published = manifest is None
             if manifest is None:
                 manifest = _publish(folder, fill)
             _mark_in_use(folder)
+    if published:
+        # Behind the lock: what this prunes is of others, and this tree is in use by now.
+        _grown(_size(folder))
     return folder / "files", manifest
 
 
@@ -90,6 +164,7 @@ def _publish(folder: Path, fill: Callable[[Path], dict[str, str]]) -> dict[str, 
         (temporary / "files").mkdir(parents=True, mode=0o700)
         manifest = fill(temporary / "files")
         (temporary / "manifest.json").write_text(json.dumps(manifest))
+        (temporary / "size").write_text(str(_measure(temporary)))
         if folder.exists():
             # What is there has no readable manifest: left by a machine that crashed.
             shutil.rmtree(folder)
@@ -101,21 +176,126 @@ def _publish(folder: Path, fill: Callable[[Path], dict[str, str]]) -> dict[str, 
 
 def _mark_in_use(folder: Path) -> None:
     """Hold a lock of this process's own below the tree, so that no prune removes it."""
-    key = folder / f"used-by-{os.getpid()}.lock"
-    if key not in _in_use:
-        from filelock import FileLock
+    held = _in_use.get((folder, os.getpid()))
+    if held is not None and os.path.exists(held.lock_file):
+        return
+    if held is not None:
+        held.release()
+    from filelock import FileLock
 
-        lock = _in_use[key] = FileLock(key)
-        lock.acquire()
+    for other in folder.glob("used-by-*.lock"):
+        if not _is_held(other):
+            # Of a process that has ended, and of none that begins: it would need the lock that is
+            # held here.
+            with suppress(OSError):
+                other.unlink()
+    path = folder / f"used-by-{os.getpid()}.lock"
+    if path.exists():
+        # Held, so by a process in another container that has the same number.
+        path = folder / f"used-by-{os.getpid()}-{uuid.uuid4().hex}.lock"
+    lock = _in_use[folder, os.getpid()] = FileLock(path)
+    lock.acquire()
+
+
+def _grown(size: int) -> None:
+    """Note that something was added; where that may be too much in all, prune to nine tenths."""
+    limit, home = settings.current().cache_max_bytes, settings.current().cache_dir
+    from filelock import FileLock
+
+    with suppress(OSError, StorageError), FileLock(home / "size.lock", timeout=10):
+        # Only an estimate is kept, so that not every addition reads all folders.
+        note = home / "size"
+        try:
+            total = int(note.read_bytes()) + size
+        except (OSError, ValueError):
+            prune(max_bytes=limit)
+            return
+        if total > limit:
+            prune(max_bytes=limit * 9 // 10)
+        else:
+            note.write_text(str(total))
+
+
+def _remove(entry: Entry) -> bool:
+    """Remove something; return False where a process has come to use it meanwhile."""
+    if entry.kind == "object":
+        with suppress(OSError):
+            entry.path.unlink(missing_ok=True)
+        return not entry.path.exists()
+    from filelock import FileLock
+
+    lock = FileLock(_lock_of(entry.path))
+    # A Timeout is an OSError: somebody is about to use it.
+    with suppress(OSError):
+        with lock.acquire(timeout=0):
+            if _is_used(entry.path):
+                return False
+            doomed = entry.path.parent / f".{uuid.uuid4().hex}"
+            os.rename(entry.path, doomed)
+        _erase(doomed)
+        return True
+    return False
+
+
+def _erase(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _listed(folder: Path, *, leftover: bool = False) -> list[Path]:
+    """Return the entries of a folder of the cache, or what was never finished."""
+    try:
+        paths = [*folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    return [
+        path for path in paths if path.name.startswith(".") is leftover and path.suffix != ".lock"
+    ]
+
+
+def _size(folder: Path) -> int:
+    try:
+        return int((folder / "size").read_bytes())
+    except (OSError, ValueError):
+        return _measure(folder)
+
+
+def _measure(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _is_used(folder: Path) -> bool:
+    return any(map(_is_held, folder.glob("used-by-*.lock")))
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds a lock; one that ended, however it did, holds none."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 @contextmanager
-def _writable(home: Path) -> Iterator[None]:
+def _usable(home: Path) -> Iterator[None]:
     hint = "set FLOWHOLD_CACHE_DIR to a folder of yours with room in it"
     try:
         yield
     except PermissionError as error:
-        raise AccessDeniedError(f"the cache {home} cannot be written to", hint=hint) from error
+        raise AccessDeniedError(
+            f"the cache {home} cannot be written to or read", hint=hint
+        ) from error
     except OSError as error:
         raise StorageError(
             f"the cache {home} cannot be used: {error.strerror}", hint=hint

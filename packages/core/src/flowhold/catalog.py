@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from flowhold import settings
@@ -17,6 +18,7 @@ from flowhold.errors import (
 )
 from flowhold.reference import Reference, now
 from flowhold.store import open_store
+from flowhold.trust import check_trust
 
 __all__ = ["Catalog", "split_name"]
 
@@ -114,7 +116,8 @@ class Catalog:
             The references that were, or would be, removed; oldest first.
 
         Raises:
-            SerializationError: An entry is damaged, so that what it uses cannot be known.
+            SerializationError: An entry of the catalog, of whatever flow, is damaged, so that what
+                it uses cannot be known.
         """
         if keep < 1:
             raise ConfigurationError("at least one version has to be kept")
@@ -124,24 +127,28 @@ class Catalog:
         doomed = [self.get(name, version) for version in versions[:-keep]]
         if dry_run or not doomed:
             return doomed
-        used = {_object(self.get(name, version)) for version in versions[-keep:]}
-        if any(
-            {"key", "path"} & dict(reference.storage.get("options") or {}).keys()
-            for reference in doomed
-        ):
-            # Only keys that were chosen by the user can be shared with another flow.
-            used |= {
-                _object(self.get(other, version))
-                for other in self.names()
-                if other != name
-                for version in self.versions(other)
-            }
+        used = self._objects(except_for={(name, reference.version) for reference in doomed})
+        alone = []
         for reference in doomed:
-            # The entry goes first: better an object without an entry than the other way round.
+            if reference.pinned and _object(reference) not in used:
+                check_trust(reference)
+                alone.append(reference.open_storage())
+        # The entries go first: better an object without an entry than the other way round.
+        for reference in doomed:
             self.store.delete(self._key(name, reference.version or 0))
-            if _object(reference) not in used:
-                reference.open_storage().delete(name)
+        for storage in alone:
+            storage.delete(name)
         return doomed
+
+    def _objects(self, *, except_for: Container[tuple[str, int | None]]) -> set[tuple[str, str]]:
+        """Return the objects of all versions of all flows but these."""
+        used = set()
+        for entry in self._all():
+            if entry not in except_for:
+                # What another prune has removed meanwhile uses nothing.
+                with suppress(FlowNotFoundError):
+                    used.add(_object(self.get(*entry)))
+        return used
 
     def names(self) -> Iterator[str]:
         """Yield the names of the flows, in the order of their keys."""
@@ -155,16 +162,13 @@ class Catalog:
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """Yield each flow's name and newest version, from one listing of the catalog."""
-        current, newest = "", 0
+        # Versions come in their order, so that the last one stays.
+        yield from dict(self._all()).items()
+
+    def _all(self) -> Iterator[tuple[str, int]]:
         for info in self.store.list():
-            folder, number = info.key.partition("/")[0], _number(info.key)
-            if not number:
-                continue
-            if folder != current and newest:
-                yield urllib.parse.unquote(current), newest
-            current, newest = folder, number
-        if newest:
-            yield urllib.parse.unquote(current), newest
+            if number := _number(info.key):
+                yield urllib.parse.unquote(info.key.partition("/")[0]), number
 
     def _newest(self, name: str) -> int:
         return max(self.versions(name), default=0)

@@ -110,8 +110,8 @@ def load(data: bytes | memoryview, tree: trees.Tree | None = None) -> Any:
             imports of siblings when a task runs find them.
     """
     if tree is None:
-        return pickle.load(io.BytesIO(data))
-    return _Unpickler(io.BytesIO(data), tree).load()
+        return pickle.loads(data)
+    return _Unpickler(io.BufferedReader(_Source(data)), tree).load()
 
 
 class _Sink:
@@ -123,6 +123,22 @@ class _Sink:
     def write(self, data: bytes | memoryview) -> int:
         self.parts.append(bytes(data))
         return len(data)
+
+
+class _Source(io.RawIOBase):
+    """Reads a buffer that may be large, of which ``io.BytesIO`` would make a copy."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._left = memoryview(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
 
 
 class _Unpickler(pickle.Unpickler):

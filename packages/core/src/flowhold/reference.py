@@ -127,7 +127,8 @@ class Reference:
         for name, (types, required) in _FIELDS.items():
             value = document.get(name)
             absent = value is None and not required
-            if not absent and (not isinstance(value, types) or isinstance(value, bool)):
+            fits = isinstance(value, types) and not isinstance(value, bool)
+            if not absent and not (fits and (types is not int or 0 <= value < 1 << 62)):
                 raise SerializationError(
                     f"this is not a reference: its field {name!r} is wrong or missing"
                 )

@@ -184,7 +184,7 @@ class Result:
         sha256 = options.pop("sha256", None)
         try:
             return Result(**options)._copy(sha256=sha256)
-        except (TypeError, AttributeError) as error:
+        except (TypeError, AttributeError, ValueError) as error:
             raise ConfigurationError(f"this does not describe a result: {error}") from error
 
     def _fields(self) -> dict[str, Any]:

@@ -9,9 +9,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
-from flowhold.errors import ConfigurationError
+from flowhold.errors import ConfigurationError, StorageError
 
-__all__ = ["ObjectInfo", "ObjectStore", "Parts", "check_key", "iter_parts", "open_store"]
+__all__ = [
+    "ObjectInfo",
+    "ObjectStore",
+    "Parts",
+    "check_key",
+    "holds",
+    "iter_parts",
+    "open_store",
+]
 
 Parts = bytes | Iterable[bytes | bytearray | memoryview] | BinaryIO
 """Bytes, an iterable of buffers (written one after another), or a seekable binary file."""
@@ -126,6 +134,22 @@ def iter_parts(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:
             yield chunk
     else:
         yield from parts
+
+
+def holds(store: ObjectStore, key: str, size: int, sha256: str) -> bool:
+    """Whether the object at a key has these bytes."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    try:
+        if store.head(key).size != size:
+            return False
+        with store.open(key) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+    except StorageError:
+        return False
+    return digest.hexdigest() == sha256
 
 
 def open_store(

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem, shell_complete
 
 from flowhold import __version__
-from flowhold.cli.command import common_options
+from flowhold.cli.command import Group, common_options
 from flowhold.cli.failures import explain, show_traceback
 from flowhold.cli.session import Session
 from flowhold.cli.streams import broken_pipe
@@ -25,6 +25,14 @@ COMMANDS = {
     "list": "Show the newest version of each flow.",
     "show": "Show one reference.",
     "run": "Load a flow and run it, here.",
+    "fetch": "Copy a flow's code into a folder, to look at.",
+    "verify": "Check that a flow could be loaded here.",
+    "diff": "Show what differs between two versions.",
+    "rollback": "Make an older version the newest again.",
+    "prune": "Remove old versions of a flow.",
+    "copy": "Copy a flow into another storage or catalog.",
+    "cache": "Show or prune what is kept on this machine.",
+    "secrets": "Check that secrets are found.",
     "plugins": "Show storages and plugins, installed or available.",
     "doctor": "Check this installation, and say what to do.",
     "completion": "Print the script that completes commands in a shell.",
@@ -32,7 +40,7 @@ COMMANDS = {
 """What help says of each; its command is ``command`` in ``flowhold.cli.commands.<name>``."""
 
 
-class _App(click.Group):
+class _App(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -42,18 +50,6 @@ class _App(click.Group):
         module = import_module(f"flowhold.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, COMMANDS, n=2)
-            said = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(COMMANDS)}"
-            raise click.UsageError(f"there is no command {name[:60]!r}; {said}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -7,36 +7,15 @@ import platform
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from flowhold import __version__, plugins, settings
 from flowhold.catalog import Catalog
+from flowhold.checking import Check
 from flowhold.errors import AccessDeniedError
 
 __all__ = ["CHECKS", "Check"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one check found."""
-
-    name: str
-    status: str
-    """``ok``, ``warn`` or ``fail``."""
-    detail: str
-    hint: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what programs see."""
-        return {
-            "name": self.name,
-            "ok": self.status != "fail",
-            "status": self.status,
-            "detail": self.detail,
-            "hint": self.hint,
-        }
 
 
 def _python() -> Check:

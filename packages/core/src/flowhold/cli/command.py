@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from flowhold.cli.session import Session
 
+if TYPE_CHECKING:
+    from flowhold.catalog import Catalog
+    from flowhold.reference import Reference
+
 __all__ = [
+    "Group",
     "as_command",
+    "as_group",
     "catalog_option",
     "common_options",
     "complete_files",
     "complete_flows",
     "complete_storages",
+    "find",
+    "flow_argument",
 ]
 
 
@@ -56,12 +64,51 @@ def as_command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
-        lines = "\n".join(f"  {line}" for line in example.splitlines())
-        command = click.command(epilog=f"\b\nExample:\n{lines}")(click.pass_obj(function))
+        command = click.command(epilog=_epilog(example))(click.pass_obj(function))
         command.params += common_options()
         return command
 
     return decorate
+
+
+def as_group(text: str, example: str, **commands: click.Command) -> click.Command:
+    """Return a command that has commands of its own, with the common options.
+
+    Args:
+        text: What its help says.
+        example: Command lines shown below its help.
+        **commands: By name.
+    """
+    group = Group(
+        commands=commands,
+        help=text,
+        epilog=_epilog(example),
+        no_args_is_help=False,
+    )
+    group.params += common_options()
+    return group
+
+
+class Group(click.Group):
+    """Commands by name; a name that is none is told with those that are like it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return name, command and its arguments."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, known, n=2)
+            said = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+            raise click.UsageError(f"there is no command {name[:60]!r}; {said}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _epilog(example: str) -> str:
+    lines = "\n".join(f"  {line}" for line in example.splitlines())
+    return f"\b\nExample:\n{lines}"
 
 
 catalog_option = click.option(
@@ -82,6 +129,23 @@ def complete_flows(
         names = versions if at else catalog.names()
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
     return []
+
+
+flow_argument = click.argument(
+    "name", metavar="NAME[@VERSION]|REF.json", shell_complete=complete_flows
+)
+
+
+def find(name: str, catalog: Catalog | str | None) -> Reference:
+    """Return the reference that an argument names: a version of a flow, or a ``.json`` file."""
+    from flowhold.loading import find_reference
+
+    found = find_reference(name, catalog=catalog)
+    if isinstance(found, str):
+        raise click.BadParameter(
+            f"{name!r} is a script, not a registered flow", param_hint="NAME[@VERSION]"
+        )
+    return found
 
 
 def complete_files(

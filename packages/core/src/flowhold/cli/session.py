@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,6 +13,7 @@ from flowhold.cli import streams
 from flowhold.cli.text import columns, one_line, printable
 
 if TYPE_CHECKING:
+    from flowhold.checking import Check
     from flowhold.cli.failures import Failure
 
 __all__ = ["Session"]
@@ -109,20 +110,39 @@ class Session:
         for line in columns([list(rows[0]), *cells]):
             _write(sys.stderr if beside else sys.stdout, line)
 
+    def report(self, checks: Sequence[Check]) -> int:
+        """Show checks, and return the exit code: 1 if one failed."""
+        good = all(check.status != "fail" for check in checks)
+        self.emit({"ok": good, "checks": [check.to_dict() for check in checks]})
+        self.table(
+            [
+                {
+                    "": check.status,
+                    "check": check.name,
+                    "detail": "; ".join(filter(None, (check.detail, check.hint))),
+                }
+                for check in checks
+            ]
+        )
+        return 0 if good else 1
+
     @property
     def is_terminal(self) -> bool:
         """Whether people see what is printed, as it is printed."""
         return not self.json and sys.stdout is not None and sys.stdout.isatty()
 
     @contextmanager
-    def busy(self, text: str) -> Iterator[None]:
-        """Show on a terminal that something is going on."""
+    def busy(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something is going on; yields what shows another text."""
         with ExitStack() as stack:
+            update: Callable[[str], None] = lambda _text: None  # noqa: E731
             if self.is_terminal and sys.stderr is not None and sys.stderr.isatty():
                 from rich.console import Console
+                from rich.text import Text
 
-                stack.enter_context(Console(stderr=True).status(printable(text)))
-            yield
+                status = stack.enter_context(Console(stderr=True).status(Text(printable(text))))
+                update = lambda text: status.update(Text(printable(text)))  # noqa: E731
+            yield update
 
     def _tell(self, word: str, colour: str, text: str) -> None:
         head = f"{word}:"

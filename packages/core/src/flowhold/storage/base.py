@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold import plugins, settings
 from flowhold._secrets import provided, resolve
 from flowhold.adapters import adapt_flow
-from flowhold.errors import ConfigurationError, DuplicateFlowError, FlowNotFoundError
+from flowhold.errors import ConfigurationError, StorageError
 from flowhold.storage import documents
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.records import Record
+from flowhold.storage.records import Record, check_new, not_found, pick
 
 if TYPE_CHECKING:
     from flowhold.reference import Reference
@@ -58,8 +59,8 @@ class Storage(ABC):
         stored_as_script: bool = False,
     ) -> None:
         self._result = result
-        self.secrets = _strings("secrets", secrets)
-        self._labels = sorted(set(_strings("labels", labels)))
+        self.secrets = documents.strings("secrets", secrets)
+        self._labels = sorted(set(documents.strings("labels", labels)))
         if add_default_labels is None:
             add_default_labels = settings.current().add_default_labels
         self.add_default_labels = bool(add_default_labels)
@@ -87,6 +88,10 @@ class Storage(ABC):
     def _check(self, record: Record) -> str:
         """Return a line on an object that is there and holds what is recorded, or raise."""
         raise NotImplementedError
+
+    def _extract(self, name: str | None, record: Record, folder: Path) -> None:
+        """Write the code at a record, checked, into an empty folder; nothing of it is run."""
+        raise StorageError(f"{self.name} storage has no code to look at", storage=self.name)
 
     def fingerprint(self, flow: Any) -> str | None:
         """Return a hash by which a changed flow is told from an unchanged one, or None."""
@@ -139,12 +144,7 @@ class Storage(ABC):
             SerializationError: It cannot be pickled.
         """
         adapted = adapt_flow(flow)
-        if adapted.name in self._records:
-            raise DuplicateFlowError(
-                f'Name conflict: Flow with the name "{adapted.name}" is already present in this '
-                f"storage.",
-                storage=self.name,
-            )
+        check_new(self._records, adapted.name, self.name)
         record = self._add(adapted)
         record.attribute = getattr(adapted, "_attribute", None)
         self._records[adapted.name] = record
@@ -178,26 +178,11 @@ class Storage(ABC):
         return flow
 
     def _find(self, wanted: str | None, *, allow_unverified: bool) -> tuple[str | None, Record]:
-        listed = ", ".join(map(repr, self._records)) or "none"
-        if wanted is None:
-            if len(self._records) != 1:
-                raise FlowNotFoundError(
-                    f"which flow? {self.name} storage holds: {listed}", storage=self.name
-                )
-            wanted = next(iter(self._records))
-        if wanted in self._records:
-            return wanted, self._records[wanted]
-        for name, record in self._records.items():
-            if record.location == wanted:
-                return name, record
-        bare = self._bare(wanted, allow_unverified=allow_unverified)
-        if bare is None:
-            raise FlowNotFoundError(
-                f"flow {wanted!r} is not contained in this {self.name} storage; it holds: {listed}",
-                storage=self.name,
-                location=wanted,
-                hint="check the name; a bare location of a pickle needs allow_unverified=True",
-            )
+        if found := pick(self._records, wanted):
+            return found
+        bare = wanted and self._bare(wanted, allow_unverified=allow_unverified)
+        if not bare:
+            raise not_found(self._records, wanted, self.name)
         return None, bare
 
     def __contains__(self, name: object) -> bool:
@@ -246,6 +231,21 @@ class Storage(ABC):
         except Exception as error:  # noqa: BLE001
             return {"name": name, "ok": False, "detail": str(error)}
 
+    def extract(self, name: str | None, folder: Path) -> None:
+        """Write a flow's code into an empty folder, verified, without running anything of it.
+
+        Args:
+            name: Name or location of a flow; None takes the only one.
+            folder: Gets the script, the files of a bundle, or ``flow.pickle``.
+
+        Raises:
+            IntegrityError: The bytes are not those that were recorded.
+            StorageError: The storage has no code to look at.
+        """
+        # The secrets of tasks are not needed for that.
+        found, record = self._find(name, allow_unverified=False)
+        self._extract(found, record, folder)
+
     def serialize(self) -> dict[str, Any]:
         """Return everything needed to load and run the flows again, as JSON types.
 
@@ -279,7 +279,8 @@ class Storage(ABC):
     def _restore(self, document: Mapping[str, Any]) -> None:
         """Take over what :meth:`serialize` said of the flows."""
         try:
-            self._recorded_labels = _strings("default_labels", document.get("default_labels"))
+            labels = document.get("default_labels")
+            self._recorded_labels = documents.strings("default_labels", labels)
             flows = dict(document.get("flows") or {})
             self._records = {str(name): Record(**record) for name, record in flows.items()}
         except (TypeError, ValueError) as error:
@@ -293,10 +294,3 @@ class Storage(ABC):
         options = {name: getattr(self, name) for name in self.shown}
         shown = "".join(f" {key}={value!r}" for key, value in options.items() if value is not None)
         return f"<Storage: {self.name}{shown}>"
-
-
-def _strings(name: str, values: Iterable[str] | None) -> list[str]:
-    listed = [values] if isinstance(values, str) else list(values or ())
-    if not all(isinstance(value, str) and value for value in listed):
-        raise ConfigurationError(f"{name} must be names, got {listed!r}")
-    return listed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from flowhold.errors import ConfigurationError
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
 
-__all__ = ["COMPARED", "describe", "option_parameters", "revive"]
+__all__ = ["COMPARED", "describe", "option_parameters", "revive", "strings"]
 
 COMPARED = (
     "type",
@@ -100,6 +100,14 @@ def revive(document: Mapping[str, Any]) -> Storage:
         return cls._from_options(options)
     except TypeError as error:
         raise ConfigurationError(f"{cls.__name__} storage cannot be made: {error}") from error
+
+
+def strings(name: str, values: Iterable[str] | None) -> list[str]:
+    """Return the values of an option as a list; raise ConfigurationError unless all are text."""
+    listed = [values] if isinstance(values, str) else list(values or ())
+    if not all(isinstance(value, str) and value for value in listed):
+        raise ConfigurationError(f"{name} must be names, got {listed!r}")
+    return listed
 
 
 def _json(storage: Storage, name: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from flowhold.store import check_key
 
-__all__ = ["DEFAULT_KEY", "make_key", "slug"]
+__all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug"]
 
 DEFAULT_KEY = "{slug}/{timestamp}"
 
@@ -19,6 +19,12 @@ def slug(name: str) -> str:
     from slugify import slugify
 
     return slugify(name)[:100] or f"flow-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def file_name(location: str, name: str | None) -> str:
+    """Return the name for the file of a flow's script."""
+    last = location.replace("\\", "/").rpartition("/")[2]
+    return last if last.endswith(".py") else f"{slug(name or 'flow')}.py"
 
 
 def make_key(template: str, name: str, sha256: str) -> str:

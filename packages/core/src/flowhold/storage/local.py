@@ -12,7 +12,12 @@ from flowhold import settings
 from flowhold.errors import ConfigurationError, ObjectNotFoundError
 from flowhold.filestore import FileStore
 from flowhold.selection import split_target
-from flowhold.storage.modules import check_module, flow_of_module, module_fingerprint
+from flowhold.storage.modules import (
+    check_module,
+    extract_module,
+    flow_of_module,
+    module_fingerprint,
+)
 from flowhold.storage.objects import ObjectStorage
 from flowhold.storage.records import Record
 from flowhold.store import ObjectStore
@@ -174,6 +179,16 @@ class Local(ObjectStorage):
                 hint=f"it was stored by host {by}; register the flow here, or use a storage that "
                 f"both reach",
             ) from error
+
+    def _extract(self, name: str | None, record: Record, folder: Path) -> None:
+        target, _ = split_target(record.location)
+        if record.sha256 is None and record.kind == "module":
+            extract_module(target, folder)
+        elif record.sha256 is None and record.kind == "script":
+            script = open_folder(Path(target)).path
+            (folder / script.name).write_bytes(script.read_bytes())
+        else:
+            super()._extract(name, record, folder)
 
     def _check(self, record: Record) -> str:
         target, _ = split_target(record.location)

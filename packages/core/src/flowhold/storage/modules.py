@@ -14,7 +14,7 @@ from flowhold.selection import find_flow, import_named, module_of_main, split_ta
 from flowhold.storage.records import Record
 from flowhold.storage.scripts import ScriptStorage
 
-__all__ = ["Module", "check_module", "flow_of_module", "module_fingerprint"]
+__all__ = ["Module", "check_module", "extract_module", "flow_of_module", "module_fingerprint"]
 
 
 class Module(ScriptStorage):
@@ -48,6 +48,9 @@ class Module(ScriptStorage):
     def _check(self, record: Record) -> str:
         return check_module(split_target(record.location)[0])
 
+    def _extract(self, name: str | None, record: Record, folder: Path) -> None:
+        extract_module(split_target(record.location)[0], folder)
+
     def fingerprint(self, flow: Any) -> str | None:
         """Return a hash of the module's source as it is here."""
         return module_fingerprint(split_target(self.module)[0])
@@ -79,7 +82,20 @@ def check_module(target: str) -> str:
 
 def module_fingerprint(target: str) -> str | None:
     """Return the sha256 (hex) of a module's source file, or None where it has none."""
+    source = _source(target)
+    return None if source is None else hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+def extract_module(target: str, folder: Path) -> None:
+    """Copy a module's source file into a folder; raise FlowNotFoundError where it has none."""
+    source = _source(target)
+    if source is None:
+        raise FlowNotFoundError(f"the module {target!r} has no source file", location=target)
+    (folder / source.name).write_bytes(source.read_bytes())
+
+
+def _source(target: str) -> Path | None:
     check_module(target)
     spec = importlib.util.find_spec(target)
     origin = Path(spec.origin) if spec and spec.origin else None
-    return hashlib.sha256(origin.read_bytes()).hexdigest() if origin and origin.is_file() else None
+    return origin if origin and origin.is_file() else None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 from flowhold import cache, project
+from flowhold.contents import extract
 from flowhold.errors import (
     ConfigurationError,
     IntegrityError,
@@ -20,9 +22,9 @@ from flowhold.errors import (
 from flowhold.packing import Packing, Payload
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.keys import DEFAULT_KEY, make_key, slug
-from flowhold.storage.records import Record
-from flowhold.store import CHUNK, ObjectStore
+from flowhold.storage.keys import DEFAULT_KEY, file_name, make_key
+from flowhold.storage.records import Record, check_new
+from flowhold.store import ObjectStore, holds
 from flowhold.unpacking import flow_from_bytes, kind_of
 
 __all__ = ["ObjectStorage"]
@@ -194,7 +196,7 @@ class ObjectStorage(Storage):
                 store.put(key, payload.parts, if_absent=not self.overwrite)
                 break
             except ObjectExistsError as error:
-                if _holds(store, key, payload):
+                if holds(store, key, payload.size, payload.sha256):
                     break
                 if not self._generates():
                     raise ObjectExistsError(
@@ -212,8 +214,7 @@ class ObjectStorage(Storage):
         return None
 
     def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
-        data = self.read(record, pending=name)
-        kind = record.kind or kind_of(data)
+        data, kind = self._contents(name, record)
         if record.sha256 is None and kind != "script" and not allow_unverified:
             raise UnverifiedError(
                 f"nothing is recorded to check {record.location} by, so it is not run",
@@ -221,16 +222,44 @@ class ObjectStorage(Storage):
                 location=record.location,
                 hint="load it by a reference, or with allow_unverified=True if you trust it",
             )
-        if record.sha256 is None and kind == "script" and kind_of(data) == "bundle":
-            kind = "bundle"
         return flow_from_bytes(
             data,
             kind,
             name=name,
             attribute=record.attribute,
-            file=_file_name(record.location, name),
+            file=file_name(record.location, name),
             recorded=record.environment,
         )
+
+    def _contents(self, name: str | None, record: Record) -> tuple[bytes, str]:
+        """Return the bytes at a record and what they are."""
+        data = self.read(record, pending=name)
+        kind = record.kind or kind_of(data)
+        if record.sha256 is None and kind == "script" and kind_of(data) == "bundle":
+            kind = "bundle"
+        return data, kind
+
+    def _extract(self, name: str | None, record: Record, folder: Path) -> None:
+        data, kind = self._contents(name, record)
+        extract(data, kind, file_name(record.location, name), folder)
+
+    def adopt(self, name: str, data: bytes, record: Record) -> str:
+        """Add a flow as another storage holds it, to be written by :meth:`build` byte for byte.
+
+        ``data`` is the whole object, verified; ``record`` is what the other storage knows of it.
+        Returns its location here. Raises as :meth:`add_flow` does, and StorageError where objects
+        of that kind are not kept here.
+        """
+        check_new(self._records, name, self.name)
+        if record.kind not in {power.value for power in self.capabilities}:
+            raise StorageError(f"{self.name} storage keeps no {record.kind}", storage=self.name)
+        payload = Payload(record.kind, [data], record.environment)
+        location = self._free_location(name, payload.sha256)
+        self._records[name] = replace(
+            record, location=location, sha256=payload.sha256, size=payload.size, revision=None
+        )
+        self._pending[name] = payload
+        return location
 
     def read(self, record: Record, *, pending: str | None = None) -> bytes:
         """Return the bytes at a record, checked by its digest where it has one.
@@ -240,46 +269,35 @@ class ObjectStorage(Storage):
         """
         if pending in self._pending:
             return b"".join(self._pending[pending].parts)
+        if record.sha256 is None or self._at(record.location)[0].local:
+            return self._read(record)
+        data = cache.get_object(record.sha256)
+        if data is None:
+            data = self._read(record)
+            cache.put_object(record.sha256, data)
+        return data
+
+    def _read(self, record: Record) -> bytes:
+        """Do the same as :meth:`read` past the cache."""
         store, key = self._at(record.location)
-        if record.sha256 and not store.local and (cached := cache.get_object(record.sha256)):
-            return cached
-        with store.open(key) as stream:
-            # One byte more than recorded tells a longer object; the digest tells the rest.
-            data = stream.read() if record.size is None else stream.read(record.size + 1)
-        if record.sha256 is not None:
-            if hashlib.sha256(data).hexdigest() != record.sha256:
-                raise IntegrityError(
-                    f"the object at {record.location} is not the one that was recorded; nothing "
-                    f"of it was run",
-                    storage=self.name,
-                    location=record.location,
-                    hint="register the flow again, or find out who changed the object",
-                )
-            if not store.local:
-                cache.put_object(record.sha256, data)
+        try:
+            with store.open(key) as stream:
+                # One byte more than recorded tells a longer object; the digest tells the rest.
+                data = stream.read() if record.size is None else stream.read(record.size + 1)
+        except MemoryError as error:
+            raise StorageError(f"{record.location} does not fit into memory") from error
+        if record.sha256 is not None and hashlib.sha256(data).hexdigest() != record.sha256:
+            raise IntegrityError(
+                f"the object at {record.location} is not the one that was recorded; nothing of it "
+                f"was run",
+                storage=self.name,
+                location=record.location,
+                hint="register the flow again, or find out who changed the object",
+            )
         return data
 
     def _check(self, record: Record) -> str:
         if record.sha256 is None:
             store, key = self._at(record.location)
             return f"{record.location}: {store.head(key).size:,} bytes, floating"
-        return f"{record.location}: {len(self.read(record)):,} bytes, sha256 as recorded"
-
-
-def _holds(store: ObjectStore, key: str, payload: Payload) -> bool:
-    """Whether the object that is there has the bytes of the payload."""
-    digest = hashlib.sha256()
-    try:
-        if store.head(key).size != payload.size:
-            return False
-        with store.open(key) as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-    except StorageError:
-        return False
-    return digest.hexdigest() == payload.sha256
-
-
-def _file_name(location: str, name: str | None) -> str:
-    last = location.replace("\\", "/").rpartition("/")[2]
-    return last if last.endswith(".py") else f"{slug(name or 'flow')}.py"
+        return f"{record.location}: {len(self._read(record)):,} bytes, sha256 as recorded"

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flowhold.errors import DuplicateFlowError, FlowNotFoundError
+
 if TYPE_CHECKING:
     from flowhold.reference import Reference
 
-__all__ = ["Record"]
+__all__ = ["Record", "check_new", "not_found", "pick"]
 
 
 @dataclass
@@ -37,3 +39,34 @@ class Record:
         attribute = known.pop("attribute", None)
         flows = {flow: {"attribute": attribute} if attribute else {}}
         return Reference(flow=flow, storage={**storage, "flows": flows}, **known)
+
+
+def check_new(records: Mapping[str, Record], name: str, storage: str) -> None:
+    """Raise DuplicateFlowError if there is a flow of that name."""
+    if name in records:
+        raise DuplicateFlowError(
+            f'Name conflict: Flow with the name "{name}" is already present in this storage.',
+            storage=storage,
+        )
+
+
+def pick(records: Mapping[str, Record], wanted: str | None) -> tuple[str, Record] | None:
+    """Return name and record of the flow of a name or location, for None of the only one."""
+    if wanted is None and len(records) == 1:
+        return next(iter(records.items()))
+    if wanted is not None and wanted in records:
+        return wanted, records[wanted]
+    return next((item for item in records.items() if item[1].location == wanted), None)
+
+
+def not_found(records: Mapping[str, Record], wanted: str | None, storage: str) -> FlowNotFoundError:
+    """Return the error that says which flows there are instead."""
+    listed = ", ".join(map(repr, records)) or "none"
+    if wanted is None:
+        return FlowNotFoundError(f"which flow? {storage} storage holds: {listed}", storage=storage)
+    return FlowNotFoundError(
+        f"flow {wanted!r} is not contained in this {storage} storage; it holds: {listed}",
+        storage=storage,
+        location=wanted,
+        hint="check the name; a bare location of a pickle needs allow_unverified=True",
+    )

@@ -21,16 +21,4 @@ def command(session: Session) -> int:
         except Exception as error:  # noqa: BLE001 (that is what is looked for)
             failure = explain(error)
             checks.append(Check(name, "fail", failure.message, failure.hint))
-    good = all(check.status != "fail" for check in checks)
-    session.emit({"ok": good, "checks": [check.to_dict() for check in checks]})
-    session.table(
-        [
-            {
-                "": check.status,
-                "check": check.name,
-                "detail": "; ".join(filter(None, (check.detail, check.hint))),
-            }
-            for check in checks
-        ]
-    )
-    return 0 if good else 1
+    return session.report(checks)

@@ -7,27 +7,35 @@ from typing import Any
 
 import click
 
-from flowhold.cli.command import as_command, catalog_option, complete_flows
+from flowhold.cli.command import as_command, catalog_option, find, flow_argument
 from flowhold.cli.session import Session
 from flowhold.cli.text import columns, printable
-from flowhold.loading import find_reference
+from flowhold.graphs import mermaid
+from flowhold.loading import load_reference
 from flowhold.reference import Reference
 
 
-@as_command("flowhold show etl\nflowhold show etl@3 --json > etl.json")
-@click.argument("name", metavar="NAME[@VERSION]", shell_complete=complete_flows)
+@as_command("flowhold show etl\nflowhold show etl@3 --json > etl.json\nflowhold show etl --graph")
+@flow_argument
+@click.option("--graph", is_flag=True, help="Load the flow, and draw its tasks for Mermaid.")
 @catalog_option
-def command(session: Session, name: str, catalog: str | None) -> None:
+def command(session: Session, name: str, graph: bool, catalog: str | None) -> None:
     """Show a reference: a version of a flow, by default the newest, or a reference's .json file."""
-    reference = find_reference(name, catalog=catalog)
-    if not isinstance(reference, Reference):
-        raise click.BadParameter(
-            f"{name!r} is a script, not a registered flow", param_hint="NAME[@VERSION]"
-        )
+    reference = find(name, catalog)
+    if graph:
+        _draw(session, reference)
+        return
     session.emit(reference.to_dict())
     rows = [[field, printable(value)] for field, value in _facts(reference)]
     for line in columns(rows):
         session.print(line)
+
+
+def _draw(session: Session, reference: Reference) -> None:
+    with session.busy("loading"):
+        text = mermaid(load_reference(reference))
+    session.emit({"flow": reference.flow, "version": reference.version, "graph": text})
+    session.print(text)
 
 
 def _facts(reference: Reference) -> list[tuple[str, str]]:

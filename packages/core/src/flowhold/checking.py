@@ -1,0 +1,146 @@
+"""Whether a flow could be loaded here and now, checked step by step."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flowhold import environment
+from flowhold._secrets import locate, resolve
+from flowhold.calls import describe
+from flowhold.errors import FlowholdError, FlowNotFoundError, IntegrityError
+from flowhold.loading import load_reference
+from flowhold.reference import Reference
+from flowhold.trust import check_trust
+
+__all__ = ["Check", "check_reference"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found."""
+
+    name: str
+    status: str
+    """``ok``, ``warn``, ``fail`` or ``skip``."""
+    detail: str
+    hint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what programs see; ``ok`` is None where nothing was checked."""
+        return {
+            "name": self.name,
+            "ok": None if self.status == "skip" else self.status != "fail",
+            "status": self.status,
+            "detail": self.detail,
+            "hint": self.hint,
+        }
+
+
+def check_reference(reference: Reference, *, load: bool = True) -> list[Check]:
+    """Check a flow in the order in which loading it needs things; what is wrong raises nothing.
+
+    Args:
+        reference: The flow.
+        load: Load it at last, if nothing was wrong so far; that runs its code.
+
+    Returns:
+        Checks named ``signature``, ``storage``, ``credentials``, ``existence``, ``digest``,
+        ``imports``, ``flow`` and ``environment``. A step that needs one that failed is skipped.
+    """
+    checks = list(_of_bytes(reference))
+    failed = any(check.status == "fail" for check in checks)
+    names = [check.name for check in checks]
+    later = ("storage", "credentials", "existence", "digest")
+    checks += [Check(name, "skip", "not checked") for name in later if name not in names]
+    checks += _of_code(reference) if load and not failed else _skipped()
+    return [*checks, _of_environment(reference)]
+
+
+def _of_bytes(reference: Reference) -> Iterator[Check]:
+    """Yield the checks before loading, up to the first that fails."""
+    storage: Any = None
+
+    def trust() -> str:
+        check_trust(reference)
+        return (
+            "signed by a trusted key" if reference.signed else "not signed, and none is asked for"
+        )
+
+    def plugin() -> str:
+        nonlocal storage
+        storage = reference.open_storage()
+        return f"{reference.storage.get('type')} is {type(storage).__qualname__}"
+
+    def credentials() -> str:
+        resolve(storage.secrets)
+        return "; ".join(f"{name}: {locate(name)}" for name in storage.secrets) or "none are named"
+
+    steps: dict[str, Callable[[], str]] = {
+        "signature": trust,
+        "storage": plugin,
+        "credentials": credentials,
+    }
+    for name, step in steps.items():
+        try:
+            yield Check(name, "ok", step())
+        except Exception as error:  # noqa: BLE001 (that is what is looked for)
+            yield _failed(name, error)
+            return
+    yield from _of_object(reference, storage)
+
+
+def _of_object(reference: Reference, storage: Any) -> Iterator[Check]:
+    """Yield whether the object is there, and whether it is the one that was recorded."""
+    _, record = storage._find(reference.flow, allow_unverified=False)
+    try:
+        yield Check("existence", "ok", storage._check(record))
+    except IntegrityError as error:
+        yield Check("existence", "ok", reference.location)
+        yield _failed("digest", error)
+    except Exception as error:  # noqa: BLE001
+        yield _failed("existence", error)
+    else:
+        pinned = f"sha256 {reference.sha256}" if reference.sha256 else reference.revision
+        if pinned:
+            yield Check("digest", "ok", f"{pinned}, as recorded")
+        else:
+            yield Check("digest", "warn", "floating: nothing is recorded to check it by")
+
+
+def _of_code(reference: Reference) -> list[Check]:
+    found = Check("flow", "skip", "not loaded")
+    try:
+        with warnings.catch_warnings():
+            # The check of the environment says it.
+            warnings.filterwarnings("ignore", ".* was stored in another environment", UserWarning)
+            flow = load_reference(reference)
+    except FlowNotFoundError as error:
+        return [Check("imports", "ok", "its code is imported"), _failed("flow", error)]
+    except Exception as error:  # noqa: BLE001
+        return [_failed("imports", error), found]
+    kind = f"{type(flow).__module__}.{type(flow).__qualname__}"
+    return [
+        Check("imports", "ok", "its code is imported"),
+        Check("flow", "ok", f"{flow.name!r} is a {kind}"),
+    ]
+
+
+def _skipped() -> list[Check]:
+    return [Check(name, "skip", "not loaded") for name in ("imports", "flow")]
+
+
+def _of_environment(reference: Reference) -> Check:
+    lines = environment.difference(reference.environment)
+    if lines:
+        return Check("environment", "warn", "; ".join(lines))
+    return Check("environment", "ok", f"python {platform.python_version()}, as recorded")
+
+
+def _failed(name: str, error: Exception) -> Check:
+    if isinstance(error, FlowholdError):
+        return Check(name, "fail", str(error), error.hint)
+    return Check(name, "fail", describe(error))

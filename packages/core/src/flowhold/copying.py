@@ -1,0 +1,96 @@
+"""Copies of stored flows in other storages and catalogs, byte for byte."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from flowhold.catalog import Catalog
+from flowhold.errors import StorageError
+from flowhold.reference import Reference, now
+from flowhold.storage.base import Storage
+from flowhold.storage.objects import ObjectStorage
+from flowhold.storage.records import check_new, pick
+from flowhold.trust import check_trust
+
+__all__ = ["copy_flows"]
+
+
+def copy_flows(
+    references: Iterable[Reference], storage: Storage, catalog: Catalog
+) -> Iterator[Reference]:
+    """Copy flows one after another into a storage and a catalog, and yield the new references.
+
+    A copy has the bytes, digest, kind, fingerprint, environment and time of the original, and the
+    field ``copied_from``. It asks for the secrets and has the labels of both storages, and the
+    original's ``result`` where the storage has none of its own. It is not signed.
+
+    Args:
+        references: What to copy, oldest first.
+        storage: Where to put the bytes.
+        catalog: What the copies become the next versions in.
+
+    Raises:
+        DuplicateFlowError: A flow of that name was added to the storage itself.
+        StorageError: One of them is floating or not kept as an object, or the storage cannot keep
+            its kind; or reading or writing failed. Those before it are copied.
+        ObjectExistsError: Two of them would be at one key, or another object is there.
+    """
+    if not isinstance(storage, ObjectStorage):
+        raise StorageError(
+            f"{storage.name} storage keeps no copies",
+            storage=storage.name,
+            hint="choose one that keeps objects, as local or s3",
+        )
+    taken: set[str] = set()
+    for reference in references:
+        copied = _put(reference, storage, taken)
+        origin = {
+            "version": reference.version,
+            "storage": reference.storage.get("type"),
+            "location": reference.location,
+            "at": now(),
+        }
+        yield catalog.add(
+            replace(
+                copied,
+                created=reference.created,
+                fingerprint=reference.fingerprint,
+                extra={**reference.extra, "copied_from": origin},
+            )
+        )
+
+
+def _put(reference: Reference, storage: ObjectStorage, taken: set[str]) -> Reference:
+    """Put the bytes of a flow into a storage like this one, and return the reference to them."""
+    name = reference.flow
+    check_trust(reference)
+    source = reference.open_storage()
+    found = pick(source._records, name)
+    if found is None or reference.sha256 is None or not isinstance(source, ObjectStorage):
+        state = "is not kept as an object" if reference.pinned else "is floating"
+        raise StorageError(
+            f"{name}@{reference.version} {state}, so there are no recorded bytes to copy",
+            storage=source.name,
+            location=reference.location,
+            hint="register it again in a storage that keeps objects",
+        )
+    check_new(storage._records, name, storage.name)
+    data = source.read(found[1])
+    target = copy.copy(storage)
+    target._opened = storage.store
+    target._records, target._pending = {}, {}
+    target.secrets = list(dict.fromkeys([*storage.secrets, *source.secrets]))
+    target._labels = sorted({*storage._labels, *source._labels})
+    target._result = source._result if storage._result is None else storage._result
+    target.stored_as_script = source.stored_as_script
+    location = target.adopt(name, data, found[1])
+    # A version must not take the place of one before it, whatever else it may overwrite.
+    target.overwrite = storage.overwrite and location not in taken
+    target.build()
+    taken.add(location)
+    target.overwrite = storage.overwrite
+    (copied,) = target.references()
+    target.discard(name)
+    return copied

@@ -1,0 +1,139 @@
+"""What the tests of promises share: isolation, samples, and the count of cases.
+
+Every test runs over a sample of its cases, and over all of them where it is marked ``long``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+CHILDREN = Path(__file__).parent / "children"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Leave out the sample of a test that runs in full."""
+    full = {item.originalname for item in items if _extent(item) == "full"}
+    left_out = [i for i in items if _extent(i) == "sample" and i.originalname in full]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _extent(item):
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("extent") if callspec else None
+
+
+@pytest.fixture(params=["sample", pytest.param("full", marks=pytest.mark.long)])
+def extent(request):
+    """``sample`` or ``full``."""
+    return request.param
+
+
+@pytest.fixture
+def dice(request):
+    """A random generator of this test, from the seed in the header of the run."""
+    return random.Random(f"{os.environ['FLOWHOLD_TEST_SEED']} {request.node.originalname}")
+
+
+@pytest.fixture
+def sample(extent, dice):
+    """Return a function that gives all of some cases in a full run, else some of them."""
+
+    def choose(cases, quick):
+        cases = list(cases)
+        if extent == "full" or len(cases) <= quick:
+            return cases
+        return [cases[index] for index in sorted(dice.sample(range(len(cases)), quick))]
+
+    return choose
+
+
+@pytest.fixture
+def size(extent):
+    """Return a function that gives the first number in a full run, else the second."""
+    return lambda full, quick: full if extent == "full" else quick
+
+
+@pytest.fixture
+def trying(request):
+    """Return a function through which a test goes over the cases of a promise: they are counted."""
+    tried, held = Counter(), Counter()
+
+    def go(promise, cases):
+        for case in cases:
+            tried[promise] += 1
+            yield case
+            held[promise] += 1
+
+    yield go
+    for promise, count in tried.items():
+        request.node.user_properties.append(("promise", (promise, count, held[promise])))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """The folder of a user with no settings, in whose working directory the test runs."""
+    for name in [name for name in os.environ if name.startswith(("FLOWHOLD_", "XDG_"))]:
+        if name != "FLOWHOLD_TEST_SEED":
+            monkeypatch.delenv(name)
+    base = tmp_path / "home"
+    for name in ("config", "data", "cache"):
+        (base / name).mkdir(parents=True)
+        monkeypatch.setenv(f"FLOWHOLD_{name.upper()}_DIR", str(base / name))
+    monkeypatch.setenv("HOME", str(base))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return base
+
+
+@pytest.fixture
+def child():
+    """Return a function that runs a script of ``children`` and gives the JSON it prints."""
+
+    def run(script, *arguments, before=()):
+        command = [*before, sys.executable, CHILDREN / script, *arguments]
+        done = subprocess.run(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def children():
+    """Return a function that runs a script of ``children`` in several processes at once."""
+
+    def run(script, count, *arguments):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        command = [sys.executable, str(CHILDREN / script), *map(str, arguments)]
+        running = [
+            subprocess.Popen([*command, str(number)], text=True, **pipes) for number in range(count)
+        ]
+        for process in running:  # every process is up before any of them goes on
+            line = process.stdout.readline()
+            assert line == "ready\n", process.communicate()[1]
+        for process in running:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        done = [process.communicate(timeout=600) for process in running]
+        for process, (_, errors) in zip(running, done, strict=True):
+            assert process.returncode == 0, errors
+        return [json.loads(output) for output, _ in done]
+
+    return run
