@@ -73,7 +73,9 @@ def options():
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda field: field.name)
 def test_every_setting_is_there_with_its_variable_and_its_default(setting):
-    rows = [row for row in page("settings.md").splitlines() if row.startswith(f"| `{setting.name}`")]
+    rows = [
+        row for row in page("settings.md").splitlines() if row.startswith(f"| `{setting.name}`")
+    ]
     assert len(rows) == 1
     assert f"`FLOWHOLD_{setting.name.upper()}`" in rows[0]
     if isinstance(setting.default, (str, int)):
@@ -116,7 +118,7 @@ def test_every_command_has_a_section_and_no_other_has():
     assert rows == headings == [*COMMANDS]
 
 
-@pytest.mark.parametrize(("command", "option"), options())
+@pytest.mark.parametrize(("command", "option"), [*options()])
 def test_every_option_is_in_the_section_of_its_command(command, option):
     assert in_code(option, section("cli.md", command))
 

@@ -55,7 +55,7 @@ def fuzz(trying, size, dice):
 
         @hypothesis.seed(number)
         @hypothesis.settings(
-            max_examples=size(10_000, 60),
+            max_examples=size(2_000, 60),
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import shutil
 import sys
 
 import pytest
 
-from flowhold.errors import IntegrityError
+import flowhold
+from flowhold.errors import IntegrityError, SerializationError
+from flowhold.storage import Local
 from flowhold.trees import open_folder, open_tree
 
 
@@ -179,3 +182,22 @@ def test_ordinary_imports_keep_their_builtins(tmp_path):
     module = open_folder(tmp_path / "etl.py").load()
     assert module.B["__import__"] is not builtins.__import__
     assert vars(module.colorsys)["__builtins__"]["__import__"] is builtins.__import__
+
+
+def test_a_compiled_module_beside_the_script_is_found_but_refused_in_a_pickle(tmp_path):
+    # One of Python's own that is a file stands in for one that a user compiled.
+    import _bisect
+
+    shutil.copy(_bisect.__file__, tmp_path)
+    (tmp_path / "compiled.py").write_text(
+        "import flowhold, _bisect\n"
+        "insert = _bisect.insort_right\n"
+        "@flowhold.flow\n"
+        "def compiled():\n"
+        "    insert([], 1)\n"
+        "    return _bisect.__name__\n"
+    )
+    flow = flowhold.load(str(tmp_path / "compiled.py"))
+    assert flow.run().result.startswith("flowhold_tree_")
+    with pytest.raises(SerializationError, match="the compiled module _bisect"):
+        flowhold.register(flow, storage=Local())

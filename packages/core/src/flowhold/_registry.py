@@ -239,7 +239,7 @@ def _installed(kind: str) -> list[Claim]:
             source = ("an unknown distribution", "")
             # Metadata can be missing where half of a distribution is left over.
             with suppress(KeyError, OSError):
-                source = (point.dist.name, point.dist.version)
+                source = (point.dist.name, point.dist.version) if point.dist else source
             claims.append(Claim(kind, point.name, point.value, *source, int(api), point))
     ready = {(claim.name, claim.distribution) for claim in claims if claim.api == _API}
     return [c for c in claims if c.api == _API or (c.name, c.distribution) not in ready]

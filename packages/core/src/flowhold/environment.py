@@ -110,7 +110,7 @@ def place(error: BaseException) -> str:
 
 @lru_cache(maxsize=512)
 def _version(distribution: str) -> str | None:
-    from importlib import metadata
+    import importlib_metadata as metadata
 
     try:
         return metadata.version(distribution)
@@ -131,6 +131,6 @@ def _distributions(top: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _by_module() -> Mapping[str, list[str]]:
-    from importlib import metadata
+    import importlib_metadata as metadata
 
     return metadata.packages_distributions()

@@ -20,11 +20,10 @@ from flowhold.errors import (
     ObjectNotFoundError,
     StorageError,
 )
-from flowhold.store import ObjectInfo, ObjectStore, Parts, check_key, iter_parts
+from flowhold.store import SCRATCH, ObjectInfo, ObjectStore, Parts, check_key, iter_parts
 
 __all__ = ["FileStore"]
 
-_SCRATCH = ".flowhold-tmp"
 _SCRATCH_SECONDS = 24 * 3600
 _TRIES = 100
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -115,13 +114,11 @@ class FileStore(ObjectStore):
                 folder.rmdir()
 
     def _path(self, key: str) -> Path:
-        if check_key(key).split("/", 1)[0] == _SCRATCH:
-            raise ConfigurationError(f"keys below {_SCRATCH}/ are not to be had")
-        return self.root / key
+        return self.root / check_key(key)
 
     def _scratch(self) -> Path:
         """Return the folder of temporary files, rid of what writers that died left there."""
-        scratch = self.root / _SCRATCH
+        scratch = self.root / SCRATCH
         scratch.mkdir(parents=True, exist_ok=True)
         if not self._swept:
             self._swept = True
@@ -180,7 +177,7 @@ class FileStore(ObjectStore):
                 raise
             from filelock import FileLock
 
-            with FileLock(self.root / _SCRATCH / "publish.lock"):
+            with FileLock(self.root / SCRATCH / "publish.lock"):
                 if target.exists():
                     raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
                 os.replace(temporary, target)
@@ -191,7 +188,7 @@ class FileStore(ObjectStore):
                 names = sorted(
                     f"{entry.name}/" if entry.is_dir() else entry.name
                     for entry in entries
-                    if base or entry.name != _SCRATCH
+                    if base or entry.name != SCRATCH
                 )
         except StorageError as error:
             if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):

@@ -13,7 +13,13 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -23,6 +29,7 @@ from flowhold.errors import IntegrityError
 __all__ = ["PREFIX", "Tree"]
 
 PREFIX = "flowhold_tree_"
+_SUFFIXES = [*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES]
 
 
 class Tree:
@@ -174,7 +181,8 @@ class Tree:
             if base != folder and top in sys.stdlib_module_names:
                 continue
             path = f"{base}/{top}" if base else top
-            if (self.root / path / "__init__.py").is_file() or (self.root / f"{path}.py").is_file():
+            files = [f"{path}/__init__.py", *(f"{path}{suffix}" for suffix in _SUFFIXES)]
+            if any((self.root / file).is_file() for file in files):
                 return self.module_name(path)
             if (self.root / path).is_dir():
                 namespaces.append(path)

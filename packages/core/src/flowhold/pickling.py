@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -20,6 +20,7 @@ from flowhold.errors import ConfigurationError, SerializationError
 __all__ = ["Pickler", "by_value", "dump", "load", "readable"]
 
 _lock = threading.RLock()
+_NAMED = (type, FunctionType, BuiltinFunctionType)
 _PRIVATE = ("__builtins__", "__cached__", "__loader__", "__spec__")
 
 
@@ -37,9 +38,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 state = {key: value for key, value in vars(obj).items() if key not in _PRIVATE}
                 return cloudpickle.cloudpickle.dynamic_subimport, (obj.__name__, state)
             self.modules.add(obj.__name__)
-        elif name := getattr(
-            obj if isinstance(obj, (type, FunctionType)) else type(obj), "__module__", None
-        ):
+        elif name := getattr(obj if isinstance(obj, _NAMED) else type(obj), "__module__", None):
+            if isinstance(obj, BuiltinFunctionType) and name.startswith(trees.PREFIX):
+                module = name.rpartition(".")[2]
+                raise pickle.PicklingError(f"the compiled module {module} cannot go along")
             self.modules.add(name)
         return super().reducer_override(obj)
 

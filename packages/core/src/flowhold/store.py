@@ -25,6 +25,8 @@ Parts = bytes | Iterable[bytes | bytearray | memoryview] | BinaryIO
 """Bytes, an iterable of buffers (written one after another), or a seekable binary file."""
 
 CHUNK = 1 << 20
+SCRATCH = ".flowhold-tmp"
+"""No key begins with this folder: stores may keep what is being written there."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def check_key(key: str) -> str:
     if (
         not 1 <= len(data) <= 1024
         or any(part in (b"", b".", b"..") or len(part) > 255 for part in parts)
+        or parts[0] == SCRATCH.encode()
         or re.search(r"[\x00-\x1f\x7f]", key)
     ):
         raise ConfigurationError(

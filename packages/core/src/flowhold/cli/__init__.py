@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
-__all__ = ["main"]
+__all__ = ["collect_as_usual", "main"]
+
+_USUAL = gc.get_threshold()
 
 
 def main() -> None:
     """Run the command with the arguments of this process, then exit."""
+    # What is made while modules are imported stays: looking for garbage then finds none.
+    gc.set_threshold(50_000)
     from flowhold.cli.app import run
 
     arguments = sys.argv[1:]
@@ -18,3 +23,8 @@ def main() -> None:
         # The document is out; what is printed while Python exits must not come behind it.
         os.dup2(2, 1)
     sys.exit(code)
+
+
+def collect_as_usual() -> None:
+    """Let Python look for garbage as often as it does elsewhere, before a user's flow runs."""
+    gc.set_threshold(*_USUAL)

@@ -214,7 +214,7 @@ class ObjectStorage(Storage):
         return None
 
     def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
-        data, kind = self._contents(name, record)
+        data, kind, file = self._contents(name, record)
         if record.sha256 is None and kind != "script" and not allow_unverified:
             raise UnverifiedError(
                 f"nothing is recorded to check {record.location} by, so it is not run",
@@ -227,21 +227,20 @@ class ObjectStorage(Storage):
             kind,
             name=name,
             attribute=record.attribute,
-            file=file_name(record.location, name),
+            file=file,
             recorded=record.environment,
         )
 
-    def _contents(self, name: str | None, record: Record) -> tuple[bytes, str]:
-        """Return the bytes at a record and what they are."""
+    def _contents(self, name: str | None, record: Record) -> tuple[bytes, str, str]:
+        """Return the bytes at a record, what they are, and the name of a script's file."""
         data = self.read(record, pending=name)
         kind = record.kind or kind_of(data)
         if record.sha256 is None and kind == "script" and kind_of(data) == "bundle":
             kind = "bundle"
-        return data, kind
+        return data, kind, file_name(record.location, name) if kind == "script" else ""
 
     def _extract(self, name: str | None, record: Record, folder: Path) -> None:
-        data, kind = self._contents(name, record)
-        extract(data, kind, file_name(record.location, name), folder)
+        extract(*self._contents(name, record), folder)
 
     def adopt(self, name: str, data: bytes, record: Record) -> str:
         """Add a flow as another storage holds it, to be written by :meth:`build` byte for byte.
@@ -271,10 +270,8 @@ class ObjectStorage(Storage):
             return b"".join(self._pending[pending].parts)
         if record.sha256 is None or self._at(record.location)[0].local:
             return self._read(record)
-        data = cache.get_object(record.sha256)
-        if data is None:
-            data = self._read(record)
-            cache.put_object(record.sha256, data)
+        if (data := cache.get_object(record.sha256)) is None:
+            cache.put_object(record.sha256, data := self._read(record))
         return data
 
     def _read(self, record: Record) -> bytes:

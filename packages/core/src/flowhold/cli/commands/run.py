@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowhold.cli import collect_as_usual
 from flowhold.cli.command import as_command, catalog_option, complete_files, complete_flows
 from flowhold.cli.executors import open_executor, parse_executor
 from flowhold.cli.failures import Failure, describe, outline, show_traceback
@@ -104,6 +105,7 @@ def _no_constant(text: str) -> None:
 def _run(flow: Any, parameters: dict[str, Any], executor: Executor | None) -> FlowRun:
     """Run any flow; what is not Flowhold's own may raise, or return a bare value."""
     options = {"parameters": parameters, "executor": executor}
+    collect_as_usual()
     try:
         outcome = flow.run(**{name: value for name, value in options.items() if value})
     except FlowholdError:

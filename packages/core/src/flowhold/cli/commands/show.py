@@ -10,8 +10,6 @@ import click
 from flowhold.cli.command import as_command, catalog_option, find, flow_argument
 from flowhold.cli.session import Session
 from flowhold.cli.text import columns, printable
-from flowhold.graphs import mermaid
-from flowhold.loading import load_reference
 from flowhold.reference import Reference
 
 
@@ -32,6 +30,9 @@ def command(session: Session, name: str, graph: bool, catalog: str | None) -> No
 
 
 def _draw(session: Session, reference: Reference) -> None:
+    from flowhold.graphs import mermaid
+    from flowhold.loading import load_reference
+
     with session.busy("loading"):
         text = mermaid(load_reference(reference))
     session.emit({"flow": reference.flow, "version": reference.version, "graph": text})
