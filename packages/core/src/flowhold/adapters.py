@@ -172,6 +172,10 @@ def unadapt(flow: Any) -> Any:
 def _adapted(obj: Any) -> Any:
     if isinstance(obj, (Flow, AdaptedFlow)):
         return obj
+    home = str((obj if isinstance(obj, FunctionType) else type(obj)).__module__)
+    if home == "builtins" or home.partition(".")[0] == "flowhold":
+        # Most top-level values of a script are nobody's flows, and asking loads every plugin.
+        return None
     from flowhold import plugins
 
     return plugins.call_first("flowhold_adapt_flow", obj=obj)

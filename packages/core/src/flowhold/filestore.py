@@ -40,6 +40,12 @@ class FileStore(ObjectStore):
     local: ClassVar[bool] = True
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
+        try:
+            usable = b"\0" not in os.fsencode(root)
+        except UnicodeEncodeError:
+            usable = False
+        if not usable:
+            raise ConfigurationError(f"{os.fspath(root)[:200]!r} cannot be the name of a folder")
         self.root = Path(root)
         self._swept = False
 
