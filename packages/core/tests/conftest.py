@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -50,3 +51,28 @@ def _isolated(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "work")
+
+
+@pytest.fixture
+def command(capfd):
+    """Return a function that runs the command here: exit code, stdout, stderr."""
+    from flowhold.cli.app import run
+
+    def command(*arguments):
+        code = run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return command
+
+
+@pytest.fixture
+def output(command):
+    """Return a function that runs a command that must succeed: stdout, or its document."""
+
+    def output(*arguments):
+        code, out, err = command(*arguments)
+        assert (code, err) == (0, ""), err
+        return json.loads(out) if "--json" in arguments else out
+
+    return output

@@ -47,26 +47,6 @@ def make():
 
 
 @pytest.fixture
-def command(capfd):
-    def command(*arguments):
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return command
-
-
-@pytest.fixture
-def output(command):
-    def output(*arguments):
-        code, out, err = command(*arguments)
-        assert (code, err) == (0, ""), err
-        return json.loads(out) if "--json" in arguments else out
-
-    return output
-
-
-@pytest.fixture
 def weather():
     path = Path("weather.py")
     path.write_text(SCRIPT)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from flowhold import Catalog
-from flowhold.cli.app import run
 
 GOOD = """
 from flowhold import Flow, task
@@ -22,16 +21,6 @@ def answer():
 with Flow("good") as flow:
     answer()
 """
-
-
-@pytest.fixture
-def command(capfd):
-    def command(*arguments):
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return command
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from flowhold import Catalog
-from flowhold.cli.app import run
 
 SCRIPT = """
 from flowhold import Flow, Parameter, task
@@ -25,26 +24,6 @@ def mean(values):
 with Flow("weather") as flow:
     mean(measure(Parameter("town", default="Bern")))
 """
-
-
-@pytest.fixture
-def command(capfd):
-    def command(*arguments):
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return command
-
-
-@pytest.fixture
-def output(command):
-    def output(*arguments):
-        code, out, err = command(*arguments)
-        assert (code, err) == (0, ""), err
-        return json.loads(out) if "--json" in arguments else out
-
-    return output
 
 
 @pytest.fixture

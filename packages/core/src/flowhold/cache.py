@@ -292,11 +292,7 @@ def _usable(home: Path) -> Iterator[None]:
     hint = "set FLOWHOLD_CACHE_DIR to a folder of yours with room in it"
     try:
         yield
-    except PermissionError as error:
-        raise AccessDeniedError(
-            f"the cache {home} cannot be written to or read", hint=hint
-        ) from error
     except OSError as error:
-        raise StorageError(
-            f"the cache {home} cannot be used: {error.strerror}", hint=hint
-        ) from error
+        kind = AccessDeniedError if isinstance(error, PermissionError) else StorageError
+        message = f"the cache {home} cannot be used: {error.strerror}"
+        raise kind(message, hint=hint) from error
