@@ -236,7 +236,6 @@ def test_links_and_devices_cannot_be_said(trying, tmp_path, home):
 
 
 GIB = 1 << 30
-ALLOWED = 96 << 20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to know its memory")

@@ -53,7 +53,7 @@ REFERENCES = st.builds(
     kind=st.sampled_from(KINDS),
     version=st.none() | st.integers(1, 10**10),
     sha256=st.none() | st.text("0123456789abcdef", min_size=64, max_size=64),
-    size=st.none() | st.integers(0, 2**63),
+    size=st.none() | st.integers(0, 2**62 - 1),
     revision=st.none() | TEXT,
     fingerprint=st.none() | TEXT,
     environment=st.dictionaries(TEXT.map("x{}".format), JSON, max_size=2),
