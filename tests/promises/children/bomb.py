@@ -103,7 +103,7 @@ def main() -> None:
         name = type(error).__name__
     trees = settings.current().cache_dir / "trees"
     left = [path.name for path in trees.glob("*") if path.suffix != ".lock"]
-    allowed = 96 << 20 if kind != "list" else 1 << 30
+    allowed = 96 << 20 if kind != "list" else 512 << 20
     document = {"error": name, "left": left, "disk": most, "memory": memory.peak()}
     print(json.dumps({**document, "data": length, "allowed": allowed}))
 
