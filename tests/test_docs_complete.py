@@ -149,7 +149,7 @@ def test_every_storage_is_told(name):
 
 @pytest.mark.parametrize("member", [name for name in vars(Storage) if name[0] != "_"])
 def test_every_member_of_a_storage_is_told(member):
-    internal = {"type_name", "not_serialized", "shown", "is_stored"}
+    internal = {"type_name", "not_serialized", "shown"}
     assert member in internal or in_code(member, section("storages.md", "What every storage has"))
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +13,13 @@ from pathlib import Path
 import pytest
 
 import flowhold
-from flowhold import plugins
-from flowhold.errors import ConfigurationError, FlowNotFoundError, SerializationError
+from flowhold import plugins, settings
+from flowhold.errors import (
+    ConfigurationError,
+    FlowNotFoundError,
+    IntegrityError,
+    SerializationError,
+)
 from flowhold.loading import is_path
 from flowhold.registering import register
 from flowhold.storage import Bytes, Local
@@ -172,3 +179,28 @@ def test_a_script_in_place_can_be_registered_and_keeps_its_storage(tmp_path):
     assert reference.labels == ["gpu"]
     script.unlink()
     assert flowhold.load("etl").run().result == "ran"
+
+
+def test_the_cache_cannot_vouch_for_a_file_that_was_changed_in_it(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "helper.py").write_text("ANSWER = 42\n")
+    (project / "etl.py").write_text(
+        "import flowhold\n@flowhold.flow\ndef etl():\n    import helper\n    return helper.ANSWER\n"
+    )
+    options = {"stored_as_script": True, "local_script_path": str(project / "etl.py")}
+    storage = Local(**options, include=["helper.py"])
+    reference = flowhold.register(flowhold.load(str(project / "etl.py")), storage=storage)
+    code = "import flowhold; print(flowhold.load('etl').run().result)"
+    run = [sys.executable, "-c", code]
+    assert subprocess.run(run, capture_output=True, text=True).stdout == "42\n"
+    tree = settings.current().cache_dir / "trees" / reference.sha256
+    helper = tree / "files" / "helper.py"
+    helper.chmod(0o600)
+    helper.write_text("ANSWER = 'changed'\n")
+    manifest = json.loads((tree / "manifest.json").read_text())
+    manifest["helper.py"] = hashlib.sha256(helper.read_bytes()).hexdigest()
+    (tree / "manifest.json").write_text(json.dumps(manifest))
+    outcome = flowhold.load("etl").run()
+    assert outcome.state == "failed"
+    assert isinstance(outcome.error, IntegrityError)

@@ -192,8 +192,10 @@ def test_fields_of_a_newer_flowhold_are_kept():
 def test_pinned_means_a_digest_or_a_revision():
     reference = Reference.from_dict(DOCUMENT)
     assert reference.pinned
-    assert replace(reference, sha256=None, revision="c0ffee").pinned
+    assert replace(reference, sha256=None, revision="c0ffee", kind="script").pinned
     assert not replace(reference, sha256=None).pinned
+    # Nothing checks the digest of an installed module.
+    assert not replace(reference, kind="module").pinned
 
 
 def test_labels_are_the_users_and_the_default_ones_sorted():

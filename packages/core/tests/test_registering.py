@@ -4,12 +4,18 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 import flowhold
 from flowhold import plugins
-from flowhold.errors import ConfigurationError, ObjectExistsError, StorageError
+from flowhold.errors import (
+    ConfigurationError,
+    ObjectExistsError,
+    PluginNotFoundError,
+    StorageError,
+)
 from flowhold.registering import default_storage, register, register_all
 from flowhold.storage import Bytes, Local, Memory, Module
 
@@ -267,16 +273,16 @@ def test_a_flow_added_by_hand_is_registered_as_it_is_now_and_recognised_later():
     assert flow.register().version == 1
 
 
-def test_bytes_stored_by_hand_do_not_get_the_fingerprint_of_a_later_flow():
+def test_a_flow_stored_by_hand_is_registered_as_it_is_now_and_recognised_later():
     with flowhold.Flow("by-hand") as flow:
         flowhold.task(str.upper)(flowhold.Parameter("text", default="a"))
     flow.storage = Local()
     flow.storage.add_flow(flow)
     flow.storage.build()
     flow.note = "changed after it was stored"
-    assert flow.register().fingerprint is None
-    flow.storage = Local()
     assert flowhold.load(flow.register()).note == "changed after it was stored"
+    flow.storage = Local()
+    assert flow.register().version == 1
 
 
 @pytest.mark.parametrize("target", ["holder.inner", "make"])
@@ -292,3 +298,75 @@ def test_a_flow_that_its_name_alone_does_not_find_is_found_by_the_attribute_agai
     options = {"stored_as_script": True, "local_script_path": str(tmp_path / "hidden.py")}
     reference = register(flow, storage=Local(**options))
     assert flowhold.load(reference).name == "hidden"
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_flow_whose_object_is_gone_is_stored_anew(harm):
+    flow = flowhold.Flow("lost")
+    path = Path(flow.register().location)
+    harm(path)
+    assert flow.register().version == 2
+    assert flowhold.load("lost").name == "lost"
+
+
+def test_another_factory_of_the_same_script_adds_a_version(tmp_path):
+    (tmp_path / "made.py").write_text(
+        "import flowhold\n"
+        "def one():\n    return flowhold.flow(lambda: 1, name='made')\n"
+        "def two():\n    return flowhold.flow(lambda: 2, name='made')\n"
+    )
+    options = {"stored_as_script": True, "local_script_path": str(tmp_path / "made.py")}
+    for name, number in {"one": 1, "two": 2}.items():
+        flow = flowhold.load(f"{tmp_path / 'made.py'}:{name}")
+        assert register(flow, storage=Local(**options)).version == number
+        assert flowhold.load("made").run().result == number
+
+
+def test_a_storage_class_that_no_reference_could_find_is_refused():
+    class Mine(Local):
+        pass
+
+    with pytest.raises(PluginNotFoundError, match="mine"):
+        register(flowhold.Flow("sub"), storage=Mine())
+    Mine.__name__ = "Local"
+    with pytest.raises(ConfigurationError, match="not the storage that is known as 'local'"):
+        register(flowhold.Flow("sub"), storage=Mine())
+    assert list(flowhold.Catalog().names()) == []
+
+
+class Shelf(Local):
+    """A storage with a credential."""
+
+    not_serialized = Local.not_serialized | {"password"}
+
+    def __init__(self, password=None, **options):
+        super().__init__(**options)
+        self.password = password
+
+
+def test_no_credential_of_a_storage_gets_into_a_pickle():
+    used = Shelf(password="hunter2")
+
+    @flowhold.flow
+    def names():
+        return used.name
+
+    class Own:
+        name = "own"
+        storage = used
+
+        def run(self, **_):
+            return 1
+
+    own = Own()
+    own.storage = used
+    for flow in (names, own):
+        assert b"hunter2" not in Path(register(flow, storage=Local()).location).read_bytes()
+
+
+def test_an_unmounted_folder_is_an_error(tmp_path):
+    (tmp_path / "mount").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageError, match="is not a folder"):
+        register(flowhold.Flow("lost"), storage=Local(tmp_path / "mount"))
+    with pytest.raises(StorageError, match="is not a folder"):
+        register(flowhold.Flow("lost"), catalog=tmp_path / "mount")

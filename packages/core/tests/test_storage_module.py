@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import flowhold
-from flowhold.errors import FlowNotFoundError, SerializationError
+from flowhold.errors import FlowNotFoundError, IntegrityError, SerializationError
 from flowhold.storage import Module, Storage
 
 CODE = """
@@ -108,3 +108,21 @@ def test_two_loads_of_a_module_do_not_share_what_is_noted_of_their_reference(mod
     assert flow._source == reference
     assert sys.modules["jobs_xyz.daily"].etl._source is None
     assert flow.run().result == "etl ran"
+
+
+def test_looking_for_a_module_imports_nothing_and_a_digest_it_cannot_check_is_refused(
+    tmp_path, monkeypatch
+):
+    package = tmp_path / "loud"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "quiet.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    storage = Module("loud.quiet")
+    storage.add_flow(flowhold.Flow("etl"))
+    assert storage.verify()[0]["ok"]
+    (reference,) = storage.references()
+    assert storage.fingerprint(None)
+    claimed = flowhold.Reference.from_dict(reference.to_dict() | {"sha256": "0" * 64})
+    with pytest.raises(IntegrityError, match="cannot check the digest"):
+        flowhold.load(claimed)

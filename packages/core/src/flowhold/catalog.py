@@ -132,12 +132,15 @@ class Catalog:
         for reference in doomed:
             if reference.pinned and _object(reference) not in used:
                 check_trust(reference)
-                alone.append(reference.open_storage())
+                alone.append((_object(reference), reference.open_storage()))
         # The entries go first: better an object without an entry than the other way round.
         for reference in doomed:
             self.store.delete(self._key(name, reference.version or 0))
-        for storage in alone:
-            storage.delete(name)
+        # A version may have been added meanwhile, by a rollback for example.
+        used = self._objects(except_for=()) if alone else used
+        for stored, storage in alone:
+            if stored not in used:
+                storage.delete(name)
         return doomed
 
     def _objects(self, *, except_for: Container[tuple[str, int | None]]) -> set[tuple[str, str]]:

@@ -125,7 +125,13 @@ class FileStore(ObjectStore):
     def _scratch(self) -> Path:
         """Return the folder of temporary files, rid of what writers that died left there."""
         scratch = self.root / SCRATCH
-        scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            # A file, or a link to nowhere as of a disk that is not mounted: no key's object.
+            raise StorageError(
+                f"{error.filename} is not a folder", hint="check the path"
+            ) from error
         if not self._swept:
             self._swept = True
             oldest = time.time() - _SCRATCH_SECONDS

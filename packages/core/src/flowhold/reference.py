@@ -6,12 +6,12 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from flowhold.errors import SerializationError
+from flowhold.storage.records import Record
 
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
@@ -70,7 +70,8 @@ class Reference:
     @property
     def pinned(self) -> bool:
         """Whether what is loaded is certain: by a digest or a revision."""
-        return bool(self.sha256 or self.revision)
+        digest = self.sha256 if self.kind in ("pickle", "script", "bundle") else None
+        return bool(digest or (self.revision if self.kind in ("script", "image") else None))
 
     @property
     def labels(self) -> list[str]:
@@ -147,6 +148,20 @@ class Reference:
         extra = {name: value for name, value in document.items() if name not in _FIELDS}
         return cls(**known, extra=extra)
 
+    def record(self) -> Record:
+        """Return what the storage knows of this flow."""
+        flows = self.storage.get("flows")
+        own = flows.get(self.flow) if isinstance(flows, Mapping) else None
+        return Record(
+            location=self.location,
+            kind=self.kind,
+            sha256=self.sha256,
+            size=self.size,
+            revision=self.revision,
+            environment=dict(self.environment),
+            attribute=own.get("attribute") if isinstance(own, Mapping) else None,
+        )
+
     def open_storage(self) -> Storage:
         """Return the storage that holds this flow.
 
@@ -155,17 +170,8 @@ class Reference:
         """
         from flowhold.storage.base import Storage
 
-        record: dict[str, Any] = {
-            "location": self.location,
-            "kind": self.kind,
-            "sha256": self.sha256,
-            "size": self.size,
-            "revision": self.revision,
-            "environment": dict(self.environment),
-        }
-        with suppress(KeyError, TypeError):
-            record["attribute"] = self.storage["flows"][self.flow]["attribute"]
-        return Storage.deserialize({**self.storage, "flows": {self.flow: record}})
+        flows = {self.flow: self.record().to_json()}
+        return Storage.deserialize({**self.storage, "flows": flows})
 
 
 def _parse(text: str | bytes) -> Any:

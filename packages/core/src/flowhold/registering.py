@@ -12,6 +12,7 @@ from flowhold import plugins, settings
 from flowhold.adapters import adapt_flow
 from flowhold.catalog import Catalog
 from flowhold.errors import ConfigurationError, StorageError
+from flowhold.flows import Flow
 from flowhold.reference import Reference
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
@@ -83,9 +84,10 @@ def register_all(
                 storage=chosen.name,
                 hint="register with Local or another storage that lasts",
             )
+        _check_name(chosen)
         fingerprint = chosen.fingerprint(adapted)
         newest = None if force else where.newest(adapted.name)
-        if newest is not None and _is_same(newest, chosen, fingerprint):
+        if newest is not None and _is_same(newest, adapted, chosen, fingerprint):
             outcome[index] = Registration(newest, unchanged=True)
         else:
             changed.setdefault(id(chosen), []).append((index, adapted, chosen, fingerprint))
@@ -93,7 +95,7 @@ def register_all(
         built = _build([(flow, chosen, fingerprint) for _, flow, chosen, fingerprint in group])
         for (index, flow, _, _), reference in zip(group, built, strict=True):
             outcome[index] = Registration(where.add(reference), unchanged=False)
-            if getattr(flow, "storage", False) is None:
+            if isinstance(flow, Flow) and flow.storage is None:
                 flow.storage = group[0][2]
     return [registration for registration in outcome if registration is not None]
 
@@ -119,22 +121,35 @@ def default_storage(name: str | None = None, **options: Any) -> Storage:
         ) from error
 
 
-def _is_same(newest: Reference, storage: Storage, fingerprint: str | None) -> bool:
+def _check_name(storage: Storage) -> None:
+    name = plugins.storage_name(type(storage))
+    if plugins.storage_class(name) is not type(storage):
+        raise ConfigurationError(
+            f"{type(storage).__qualname__} is not the storage that is known as {name!r}, so no "
+            f"reference could find it again",
+            hint="give the class a type_name, and register it as a plugin",
+        )
+
+
+def _is_same(newest: Reference, flow: Any, storage: Storage, fingerprint: str | None) -> bool:
     described = storage._describe()
-    same = all(newest.storage.get(name) == described.get(name) for name in COMPARED)
-    return same and newest.fingerprint == fingerprint
+    known = (newest.storage.get("flows") or {}).get(flow.name) or {}
+    return (
+        newest.fingerprint == fingerprint
+        and all(newest.storage.get(name) == described.get(name) for name in COMPARED)
+        and known.get("attribute") == getattr(flow, "_attribute", None)
+        and storage.still_has(newest.record())
+    )
 
 
 def _build(group: list[tuple[Any, Storage, str | None]]) -> list[Reference]:
     storage = group[0][1]
     for flow, _, fingerprint in group:
         known = storage._records.get(flow.name)
-        # Of what was added by hand and is not stored yet nobody knows the fingerprint.
-        if known is not None and not (
-            storage.is_stored(flow.name) and known.fingerprint in (None, fingerprint)
-        ):
+        # Of what was added by hand nobody knows whether it is the flow as it is now.
+        same = known is not None and fingerprint is not None and known.fingerprint == fingerprint
+        if known is None or not same or not storage.still_has(known):
             storage.discard(flow.name)
-        if flow.name not in storage:
             storage.add_flow(flow)
             storage._records[flow.name].fingerprint = fingerprint
     storage.build()

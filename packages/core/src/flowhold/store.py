@@ -9,7 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
-from flowhold.errors import ConfigurationError, StorageError
+from flowhold.errors import (
+    ConfigurationError,
+    FlowholdError,
+    StorageError,
+    StorageUnavailableError,
+)
 
 __all__ = [
     "ObjectInfo",
@@ -19,6 +24,7 @@ __all__ = [
     "holds",
     "iter_parts",
     "open_store",
+    "read_object",
 ]
 
 Parts = bytes | Iterable[bytes | bytearray | memoryview] | BinaryIO
@@ -96,8 +102,7 @@ class ObjectStore(ABC):
 
     def get(self, key: str) -> bytes:
         """Return the whole object; raise ObjectNotFoundError where there is none."""
-        with self.open(key) as stream:
-            return stream.read()
+        return read_object(self, key)
 
 
 def check_key(key: str) -> str:
@@ -126,6 +131,25 @@ def check_key(key: str) -> str:
             "between them, none of them empty, '.' or '..'",
         )
     return key
+
+
+def read_object(store: ObjectStore, key: str, limit: int | None = None) -> bytes:
+    """Return an object's bytes, at most ``limit`` of them.
+
+    Raises:
+        ObjectNotFoundError: There is none.
+        StorageUnavailableError: Reading broke off.
+        StorageError: It does not fit into memory.
+    """
+    try:
+        with store.open(key) as stream:
+            return stream.read() if limit is None else stream.read(limit)
+    except FlowholdError:
+        raise
+    except OSError as error:
+        raise StorageUnavailableError(f"{key} cannot be read: {error}", location=key) from error
+    except MemoryError as error:
+        raise StorageError(f"{key} does not fit into memory", location=key) from error
 
 
 def iter_parts(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:

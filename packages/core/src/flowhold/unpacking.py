@@ -54,11 +54,12 @@ def flow_from_bytes(
         if is_envelope(data):
             raise IntegrityError("this object is a stored pickle or bundle, not a script")
         digest = hashlib.sha256(data).hexdigest()
-        root, manifest = cache.tree(
+        root, _ = cache.tree(
             hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(),
             lambda folder: _write_script(folder, file, data),
         )
-        tree = trees.open_tree(digest, root, file, manifest)
+        # What is imported is checked by what was verified now, not by what the cache says of it.
+        tree = trees.open_tree(digest, root, file, {file: digest})
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
     if is_envelope(data) or kind != "pickle":
         envelope = open_envelope(data)
@@ -114,12 +115,14 @@ def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
     if envelope.kind == "bundle" and script not in {entry.path for entry in entries}:
         raise IntegrityError(f"the bundle does not hold its script {script}")
 
+    manifest = {entry.path: entry.sha256 for entry in entries}
+
     def fill(folder: Path) -> dict[str, str]:
         unpack(envelope.files, entries, folder)
-        return {entry.path: entry.sha256 for entry in entries}
+        return manifest
 
     digest = hashlib.sha256(data).hexdigest()
-    root, manifest = cache.tree(digest, fill)
+    root, _ = cache.tree(digest, fill)
     return trees.open_tree(digest, root, script, manifest, modules)
 
 

@@ -14,7 +14,7 @@ from flowhold.adapters import adapt_flow
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold.storage import documents
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.records import Record, check_new, not_found, pick
+from flowhold.storage.records import Record, check_new, check_pin, not_found, pick
 
 if TYPE_CHECKING:
     from flowhold.reference import Reference
@@ -67,6 +67,10 @@ class Storage(ABC):
         self.stored_as_script = stored_as_script
         self._records: dict[str, Record] = {}
         self._recorded_labels: list[str] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Credentials do not travel, not even in a pickled flow that refers to a storage.
+        return {**self.__dict__, **dict.fromkeys(self.not_serialized)}
 
     # What subclasses implement.
 
@@ -169,6 +173,7 @@ class Storage(ABC):
             SecretNotFoundError: A secret that the storage names has no value here.
         """
         name, record = self._find(name_or_location, allow_unverified=allow_unverified)
+        check_pin(record, self.capabilities, self.name)
         with provided(resolve(self.secrets)):
             flow = self._load(name, record, allow_unverified=allow_unverified)
         if getattr(flow, "result", False) is None and self.result is not None:
@@ -198,9 +203,9 @@ class Storage(ABC):
         plugins.call_all("flowhold_built", storage=self, references=self.references())
         return self
 
-    def is_stored(self, name: str) -> bool:
-        """Whether nothing of a flow waits for :meth:`build`."""
-        return name in self._records
+    def still_has(self, record: Record) -> bool:
+        """Whether a stored flow is still there, as far as telling costs no request."""
+        return True
 
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""
@@ -267,8 +272,7 @@ class Storage(ABC):
             ConfigurationError: The document is malformed or has options that the class does not
                 know.
         """
-        storage = documents.revive(document)
-        storage._restore(document)
+        (storage := documents.revive(document))._restore(document)
         return storage
 
     @classmethod
@@ -282,7 +286,7 @@ class Storage(ABC):
             labels = document.get("default_labels")
             self._recorded_labels = documents.strings("default_labels", labels)
             flows = dict(document.get("flows") or {})
-            self._records = {str(name): Record(**record) for name, record in flows.items()}
+            self._records = {str(name): Record.from_json(record) for name, record in flows.items()}
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"this is not a serialized storage: {error}") from error
 

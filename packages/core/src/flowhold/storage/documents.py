@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flowhold import plugins
-from flowhold.errors import ConfigurationError
+from flowhold.errors import ConfigurationError, FlowholdError
 
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
@@ -62,7 +62,9 @@ def describe(storage: Storage) -> dict[str, Any]:
         "add_default_labels": storage.add_default_labels,
         "secrets": storage.secrets,
         "stored_as_script": storage.stored_as_script,
-        "result": result if result is None or isinstance(result, bool) else result.serialize(),
+        "result": result
+        if result is None or isinstance(result, bool)
+        else _json(storage, "result", result.serialize()),
     }
 
 
@@ -89,6 +91,8 @@ def revive(document: Mapping[str, Any]) -> Storage:
         from flowhold.results import Result
 
         result = Result.deserialize(result)
+    elif not (result is None or isinstance(result, bool)):
+        raise ConfigurationError("this is not a serialized storage: its result is none")
     options.update(
         result=result,
         secrets=document.get("secrets"),
@@ -98,7 +102,9 @@ def revive(document: Mapping[str, Any]) -> Storage:
     )
     try:
         return cls._from_options(options)
-    except TypeError as error:
+    except FlowholdError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(f"{cls.__name__} storage cannot be made: {error}") from error
 
 

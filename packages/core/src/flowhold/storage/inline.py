@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, ClassVar
 
@@ -13,6 +14,9 @@ from flowhold.storage.objects import ObjectStorage
 from flowhold.store import ObjectInfo, ObjectStore, Parts, iter_parts
 
 __all__ = ["Bytes", "DictStore"]
+
+
+_lock = threading.Lock()
 
 
 class DictStore(ObjectStore):
@@ -31,10 +35,10 @@ class DictStore(ObjectStore):
     def put(self, key: str, parts: Parts, *, if_absent: bool = False) -> ObjectInfo:
         """Keep the bytes."""
         data = b"".join(iter_parts(parts))
-        if not if_absent:
+        with _lock:
+            if if_absent and key in self.objects:
+                raise ObjectExistsError(f"{key} exists already", location=key)
             self.objects[key] = data
-        elif self.objects.setdefault(key, data) is not data:
-            raise ObjectExistsError(f"{key} exists already", location=key)
         return self.head(key)
 
     def open(self, key: str) -> BinaryIO:

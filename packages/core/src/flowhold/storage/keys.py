@@ -18,7 +18,10 @@ def slug(name: str) -> str:
     """Return a flow's name as a part of a key; a digest where nothing of it is left."""
     from slugify import slugify
 
-    return slugify(name)[:100] or f"flow-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return (
+        slugify(name)[:100]
+        or f"flow-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    )
 
 
 def file_name(location: str, name: str | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold import settings
-from flowhold.errors import ConfigurationError, ObjectNotFoundError
+from flowhold.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from flowhold.filestore import FileStore
 from flowhold.selection import split_target
 from flowhold.storage.modules import (
@@ -151,6 +151,16 @@ class Local(ObjectStorage):
     def _generates(self) -> bool:
         return self.path is None and super()._generates()
 
+    def still_has(self, record: Record) -> bool:
+        """Whether the file is there and has its size."""
+        if record.sha256 is None:
+            return True
+        try:
+            store, key = self._at(record.location)
+            return store.head(key).size == record.size
+        except StorageError:
+            return False
+
     def _bare(self, location: str, *, allow_unverified: bool) -> Record | None:
         # A path says by itself that no flow's name is meant.
         if super()._bare(location, allow_unverified=allow_unverified) or os.path.isabs(location):
@@ -171,13 +181,15 @@ class Local(ObjectStorage):
             return super()._load(name, record, allow_unverified=allow_unverified)
         except ObjectNotFoundError as error:
             here = socket.gethostname()
-            by = "".join(self._recorded_labels or []) or here
+            by = "".join(self._recorded_labels or [])
             raise ObjectNotFoundError(
                 f"the flow's file {record.location} does not exist on host {here}",
                 storage="Local",
                 location=record.location,
                 hint=f"it was stored by host {by}; register the flow here, or use a storage that "
-                f"both reach",
+                f"both reach"
+                if by not in ("", here)
+                else "register the flow again, or restore the file",
             ) from error
 
     def _extract(self, name: str | None, record: Record, folder: Path) -> None:

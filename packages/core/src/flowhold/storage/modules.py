@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Mapping
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,10 +68,7 @@ def flow_of_module(
 
 def check_module(target: str) -> str:
     """Return where a module is, without importing it itself; raise FlowNotFoundError if nowhere."""
-    try:
-        spec = importlib.util.find_spec(target)
-    except (ImportError, ValueError, AttributeError):
-        spec = None
+    spec = _spec(target)
     if spec is None:
         raise FlowNotFoundError(
             f"there is no module {target!r} here",
@@ -96,6 +94,20 @@ def extract_module(target: str, folder: Path) -> None:
 
 def _source(target: str) -> Path | None:
     check_module(target)
-    spec = importlib.util.find_spec(target)
+    spec = _spec(target)
     origin = Path(spec.origin) if spec and spec.origin else None
     return origin if origin and origin.is_file() else None
+
+
+def _spec(target: str) -> ModuleSpec | None:
+    """Find a module as an import would, but without importing the packages that it is in."""
+    top, *parts = target.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        for part in parts:
+            if spec is None or spec.submodule_search_locations is None:
+                return None
+            spec = PathFinder.find_spec(f"{spec.name}.{part}", [*spec.submodule_search_locations])
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return spec

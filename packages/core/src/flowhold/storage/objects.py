@@ -24,7 +24,7 @@ from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.keys import DEFAULT_KEY, file_name, make_key
 from flowhold.storage.records import Record, check_new
-from flowhold.store import ObjectStore, holds
+from flowhold.store import ObjectStore, holds, read_object
 from flowhold.unpacking import flow_from_bytes, kind_of
 
 __all__ = ["ObjectStorage"]
@@ -79,10 +79,9 @@ class ObjectStorage(Storage):
         self.key = key
         self.local_script_path = local_script_path
         self.include = [include] if isinstance(include, str) else include and list(include)
-        self.pickle_modules = [
-            module.__name__ if isinstance(module, ModuleType) else module
-            for module in pickle_modules or ()
-        ] or None
+        modules = [pickle_modules] if isinstance(pickle_modules, str) else pickle_modules or ()
+        names = [module if isinstance(module, str) else module.__name__ for module in modules]
+        self.pickle_modules = names or None
         self.overwrite = overwrite
         self._pending: dict[str, Payload] = {}
         self._opened: ObjectStore | None = None
@@ -99,11 +98,7 @@ class ObjectStorage(Storage):
         return self._opened
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
-
-    def is_stored(self, name: str) -> bool:
-        """Whether nothing of a flow waits for :meth:`build`."""
-        return super().is_stored(name) and name not in self._pending
+        return {**super().__getstate__(), "_opened": None}
 
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""
@@ -184,6 +179,7 @@ class ObjectStorage(Storage):
             return
         from concurrent.futures import ThreadPoolExecutor
 
+        _ = self.store  # made once, before threads ask for it
         with ThreadPoolExecutor(min(_THREADS, len(names))) as executor:
             for future in [executor.submit(self._write, name) for name in names]:
                 future.result()
@@ -277,19 +273,15 @@ class ObjectStorage(Storage):
     def _read(self, record: Record) -> bytes:
         """Do the same as :meth:`read` past the cache."""
         store, key = self._at(record.location)
-        try:
-            with store.open(key) as stream:
-                # One byte more than recorded tells a longer object; the digest tells the rest.
-                data = stream.read() if record.size is None else stream.read(record.size + 1)
-        except MemoryError as error:
-            raise StorageError(f"{record.location} does not fit into memory") from error
+        # One byte more than recorded tells a longer object; the digest tells the rest.
+        data = read_object(store, key, None if record.size is None else record.size + 1)
         if record.sha256 is not None and hashlib.sha256(data).hexdigest() != record.sha256:
             raise IntegrityError(
                 f"the object at {record.location} is not the one that was recorded; nothing of it "
                 f"was run",
                 storage=self.name,
                 location=record.location,
-                hint="register the flow again, or find out who changed the object",
+                hint="find out who changed it; `flowhold register --force` stores the flow anew",
             )
         return data
 

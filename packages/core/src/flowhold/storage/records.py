@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flowhold.errors import DuplicateFlowError, FlowNotFoundError
+from flowhold.errors import DuplicateFlowError, FlowNotFoundError, IntegrityError
+from flowhold.storage.capabilities import Capability
 
 if TYPE_CHECKING:
     from flowhold.reference import Reference
 
-__all__ = ["Record", "check_new", "not_found", "pick"]
+__all__ = ["Record", "check_new", "check_pin", "not_found", "pick"]
 
 
 @dataclass
@@ -30,6 +31,15 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Return the fields that say something."""
         return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Record:
+        """Return the record of these fields; raise TypeError or ValueError if it is none."""
+        record = cls(**document)
+        texts = (record.location, record.kind, record.sha256, record.revision, record.attribute)
+        if None in texts[:2] or not all(text is None or isinstance(text, str) for text in texts):
+            raise ValueError("a location, kind, digest, revision or attribute is not text")
+        return record
 
     def to_reference(self, flow: str, storage: Mapping[str, Any]) -> Reference:
         """Return the reference of the flow; ``storage`` is the serialized storage without flows."""
@@ -70,3 +80,14 @@ def not_found(records: Mapping[str, Record], wanted: str | None, storage: str) -
         location=wanted,
         hint="check the name; a bare location of a pickle needs allow_unverified=True",
     )
+
+
+def check_pin(record: Record, capabilities: Container[Capability], storage: str) -> None:
+    """Refuse what says that it is pinned where the storage would not check that."""
+    unchecked = record.sha256 and Capability.STORE not in capabilities
+    if unchecked or (record.revision and Capability.REVISIONS not in capabilities):
+        raise IntegrityError(
+            f"{storage} storage cannot check the digest or revision that is recorded",
+            storage=storage,
+            location=record.location,
+        )
