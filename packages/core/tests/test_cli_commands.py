@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -418,6 +420,20 @@ def test_a_shell_completes_commands_flows_and_storages(
     code, out, _ = command()
     assert code == 0
     assert {line.partition(",")[2] for line in out.split()} == found
+
+
+def test_bash_completes_the_name_of_a_flow_to_run(output, weather, tmp_path):
+    output("register", weather)
+    (tmp_path / "completion").write_text(output("completion", "bash"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shell = (
+        f"source {tmp_path}/completion; COMP_WORDS=(flowhold run wea); COMP_CWORD=2; "
+        '_flowhold_completion flowhold 2>/dev/null; echo "${COMPREPLY[*]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", shell], env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "weather"
 
 
 @pytest.mark.parametrize("words", ["flowhold show x", "flowhold register --storage x"])

@@ -102,7 +102,10 @@ class Session:
             from rich.table import Table
             from rich.text import Text
 
-            table = Table(*rows[0], box=None, pad_edge=False)
+            table = Table(box=None, pad_edge=False)
+            for heading in rows[0]:
+                # A path or digest that is cut off can be neither read nor copied.
+                table.add_column(heading, overflow="fold")
             for row in cells:
                 table.add_row(*map(Text, row))
             Console(file=sys.stdout).print(table)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, text: str) -> list[CompletionItem]:
-    return [*complete_flows(ctx, parameter, text), *complete_files(ctx, parameter, text)]
+    # Files first: the shell forgets what came before them, and falls back on them by itself.
+    return [*complete_files(ctx, parameter, text), *complete_flows(ctx, parameter, text)]
 
 
 @as_command(
