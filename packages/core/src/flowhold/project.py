@@ -60,6 +60,7 @@ def _own_modules(folder: str, names: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def is_installed(path: Path) -> bool:
     """Whether a file is of Python, of an installed package, or a program of one."""
     # Not all that is below sys.prefix: that can be /usr, and a project below it.

@@ -142,10 +142,10 @@ class Local(ObjectStorage):
         return os.path.join(self.directory, *key.split("/"))
 
     def _at(self, location: str) -> tuple[ObjectStore, str]:
+        folder = os.path.join(self.directory, "")
+        if location.startswith(folder):
+            return self.store, location[len(folder) :].replace(os.sep, "/")
         path = Path(location)
-        folder = Path(self.directory)
-        if path.is_relative_to(folder) and path != folder:
-            return self.store, path.relative_to(folder).as_posix()
         return FileStore(path.parent), path.name
 
     def _generates(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowhold.errors import DuplicateFlowError, FlowNotFoundError, IntegrityError
@@ -30,7 +30,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields that say something."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+        return {name: value for name, value in vars(self).items() if value not in (None, {})}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Record:
