@@ -13,12 +13,13 @@ from flowhold import plugins
 from flowhold.errors import (
     ConfigurationError,
     DuplicateFlowError,
+    FlowholdError,
     FlowNotFoundError,
     SecretNotFoundError,
 )
 from flowhold.storage import Bytes, Capability, Local, Memory, Module, Storage
-from flowhold.storage.base import Record
 from flowhold.storage.documents import option_parameters
+from flowhold.storage.records import Record
 
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 names = st.lists(text, max_size=3)
@@ -232,3 +233,9 @@ def test_the_result_of_one_storage_does_not_reach_a_flow_that_another_loads_too(
     nowhere = Own(result=False)
     nowhere.add_flow(FLOW)
     assert nowhere.get_flow().result is None
+
+
+@pytest.mark.parametrize("options", [[[None, None]], [["key", "etl", "more"]], {"key": 5}, "key"])
+def test_options_that_are_none_are_an_error_of_flowhold(options):
+    with pytest.raises(FlowholdError):
+        Storage.deserialize({**Local().serialize(), "options": options}).get_flow("etl")

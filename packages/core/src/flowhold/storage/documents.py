@@ -77,7 +77,7 @@ def revive(document: Mapping[str, Any]) -> Storage:
     """
     try:
         cls: type[Storage] = plugins.storage_class(str(document["type"]))
-        options = dict(document.get("options") or {})
+        options = {str(name): value for name, value in dict(document.get("options") or {}).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"this is not a serialized storage: {error}") from error
     unknown = options.keys() - option_parameters(cls).keys()
