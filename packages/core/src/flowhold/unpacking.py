@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flowhold import adapters, cache, environment, trees
+from flowhold import adapters, environment, trees
 from flowhold.envelope import Envelope, is_envelope, open_envelope
 from flowhold.errors import FlowNotFoundError, IntegrityError
 from flowhold.selection import find_flow
@@ -53,6 +53,8 @@ def flow_from_bytes(
     if kind == "script":
         if is_envelope(data):
             raise IntegrityError("this object is a stored pickle or bundle, not a script")
+        from flowhold import cache
+
         digest = hashlib.sha256(data).hexdigest()
         root, _ = cache.tree(
             hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(),
@@ -105,6 +107,7 @@ def _check_name(held: Any, wanted: str | None) -> None:
 
 
 def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
+    from flowhold import cache
     from flowhold.bundles import read_entries, unpack
 
     entries = read_entries(envelope.header["files"])

@@ -14,7 +14,7 @@ _USUAL = gc.get_threshold()
 def main() -> None:
     """Run the command with the arguments of this process, then exit."""
     # What is made while modules are imported stays: looking for garbage then finds none.
-    gc.set_threshold(50_000)
+    gc.set_threshold(500_000)
     from flowhold.cli.app import run
 
     arguments = sys.argv[1:]

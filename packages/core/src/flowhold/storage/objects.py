@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowhold import cache, project
-from flowhold.contents import extract
+from flowhold import project
 from flowhold.errors import (
     ConfigurationError,
     IntegrityError,
@@ -19,13 +18,15 @@ from flowhold.errors import (
     StorageError,
     UnverifiedError,
 )
-from flowhold.packing import Packing, Payload
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.keys import DEFAULT_KEY, file_name, make_key
 from flowhold.storage.records import Record, check_new
 from flowhold.store import ObjectStore, holds, read_object
 from flowhold.unpacking import flow_from_bytes, kind_of
+
+if TYPE_CHECKING:
+    from flowhold.packing import Packing, Payload
 
 __all__ = ["ObjectStorage"]
 
@@ -130,6 +131,8 @@ class ObjectStorage(Storage):
         return self.key is None or project.registered_script() is not None
 
     def _packing(self) -> Packing:
+        from flowhold.packing import Packing
+
         return Packing(
             self._script(), self.stored_as_script, self.include, tuple(self.pickle_modules or ())
         )
@@ -236,18 +239,21 @@ class ObjectStorage(Storage):
         return data, kind, file_name(record.location, name) if kind == "script" else ""
 
     def _extract(self, name: str | None, record: Record, folder: Path) -> None:
+        from flowhold.contents import extract
+
         extract(*self._contents(name, record), folder)
 
     def adopt(self, name: str, data: bytes, record: Record) -> str:
         """Add a flow as another storage holds it, to be written by :meth:`build` byte for byte.
 
-        ``data`` is the whole object, verified; ``record`` is what the other storage knows of it.
-        Returns its location here. Raises as :meth:`add_flow` does, and StorageError where objects
-        of that kind are not kept here.
+        ``data`` is the whole object, verified; ``record`` what the other storage knows. Raises
+        as :meth:`add_flow` does, and StorageError where objects of that kind are not kept.
         """
         check_new(self._records, name, self.name)
         if record.kind not in {power.value for power in self.capabilities}:
             raise StorageError(f"{self.name} storage keeps no {record.kind}", storage=self.name)
+        from flowhold.packing import Payload
+
         payload = Payload(record.kind, [data], record.environment)
         location = self._free_location(name, payload.sha256)
         self._records[name] = replace(
@@ -266,15 +272,17 @@ class ObjectStorage(Storage):
             return b"".join(self._pending[pending].parts)
         if record.sha256 is None or self._at(record.location)[0].local:
             return self._read(record)
+        from flowhold import cache
+
         if (data := cache.get_object(record.sha256)) is None:
             cache.put_object(record.sha256, data := self._read(record))
         return data
 
     def _read(self, record: Record) -> bytes:
         """Do the same as :meth:`read` past the cache."""
-        store, key = self._at(record.location)
         # One byte more than recorded tells a longer object; the digest tells the rest.
-        data = read_object(store, key, None if record.size is None else record.size + 1)
+        limit = None if record.size is None else record.size + 1
+        data = read_object(*self._at(record.location), limit)
         if record.sha256 is not None and hashlib.sha256(data).hexdigest() != record.sha256:
             raise IntegrityError(
                 f"the object at {record.location} is not the one that was recorded; nothing of it "
