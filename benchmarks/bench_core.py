@@ -16,6 +16,7 @@ from pathlib import Path
 from side_by_side import in_process, in_processes, report
 
 FLOWS = 1000
+FLOWHOLD = Path(sys.executable).with_name("flowhold")
 SCRIPT = """
 from flowhold import Flow, Parameter, task
 
@@ -76,9 +77,7 @@ def commands(folder: Path) -> bool:
     """Compare each command with a process that imports the same libraries and does nothing."""
     script = folder / "bench.py"
     script.write_text(SCRIPT)
-    subprocess.run(
-        [sys.executable, "-m", "flowhold", "register", str(script)], check=True, capture_output=True
-    )
+    subprocess.run([FLOWHOLD, "register", str(script)], check=True, capture_output=True)
     met = True
     for arguments in (
         ["register", str(script)],
@@ -103,7 +102,7 @@ def commands(folder: Path) -> bool:
         name = "flowhold " + " ".join(Path(part).name for part in arguments)
         times = in_processes(
             {
-                name: [sys.executable, "-m", "flowhold", *arguments],
+                name: [str(FLOWHOLD), *arguments],
                 "the same libraries": [sys.executable, str(nothing)],
             }
         )
