@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowhold.errors import ConfigurationError
 from flowhold.flows import Flow, FunctionFlow
-from flowhold.running import FlowRun, TaskRun, is_usable
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from flowhold.reference import Reference
+    from flowhold.running import FlowRun, TaskRun
 
 __all__ = ["AdaptedFlow", "adapt_flow", "adapt_prefect", "is_flow", "unadapt"]
 
@@ -55,6 +55,8 @@ class AdaptedFlow:
         Raises:
             ConfigurationError: It does not take these parameters, or an executor is given.
         """
+        from flowhold.running import is_usable
+
         if not is_usable(self, "run"):
             return None
         if executor is not None:
@@ -67,6 +69,7 @@ class AdaptedFlow:
     def register(self, catalog: Any = None, **options: Any) -> Reference | None:
         """Store the flow and add it to a catalog, as :meth:`flowhold.Flow.register` does."""
         from flowhold.registering import register
+        from flowhold.running import is_usable
 
         return register(self, catalog=catalog, **options) if is_usable(self, "register") else None
 
@@ -80,6 +83,8 @@ class PrefectFlow(AdaptedFlow):
 
     def run_wrapped(self, parameters: dict[str, Any]) -> FlowRun:
         """Call it; a coroutine is run to its end."""
+        from flowhold.running import FlowRun
+
         try:
             inspect.signature(self.wrapped.fn).bind(**parameters)
         except TypeError as error:
@@ -100,6 +105,8 @@ class Prefect1Flow(AdaptedFlow):
 
     def run_wrapped(self, parameters: dict[str, Any]) -> FlowRun:
         """Run it once, now, and translate its states."""
+        from flowhold.running import FlowRun
+
         try:
             state = self.wrapped.run(parameters=parameters, run_on_schedule=False)
         except ValueError as error:  # what it raises for parameters; failures are states
@@ -116,6 +123,8 @@ class Prefect1Flow(AdaptedFlow):
         return FlowRun(self.name, "success", value, tasks)
 
     def _task_run(self, task: Any, state: Any) -> TaskRun:
+        from flowhold.running import TaskRun
+
         name = self.wrapped.slugs.get(task, task.name)
         if state.is_successful():
             return TaskRun(name, "success", state.result)
