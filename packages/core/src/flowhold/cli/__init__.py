@@ -22,9 +22,14 @@ def main() -> None:
     if "--json" in arguments and sys.stderr is not None:
         # The document is out; what is printed while Python exits must not come behind it.
         os.dup2(2, 1)
+    if gc.get_threshold() != _USUAL:
+        # No flow has run: what is left needs no last look before Python frees it.
+        gc.freeze()
     sys.exit(code)
 
 
 def collect_as_usual() -> None:
     """Let Python look for garbage as often as it does elsewhere, before a user's flow runs."""
+    # But not through what start-up has made, which stays.
+    gc.freeze()
     gc.set_threshold(*_USUAL)
