@@ -132,13 +132,12 @@ def _check_name(storage: Storage) -> None:
 
 
 def _is_same(newest: Reference, flow: Any, storage: Storage, fingerprint: str | None) -> bool:
-    described = storage._describe()
-    known = (newest.storage.get("flows") or {}).get(flow.name) or {}
+    described, record = storage._describe(), newest.record()
     return (
         newest.fingerprint == fingerprint
         and all(newest.storage.get(name) == described.get(name) for name in COMPARED)
-        and known.get("attribute") == getattr(flow, "_attribute", None)
-        and storage.still_has(newest.record())
+        and record.attribute == getattr(flow, "_attribute", None)
+        and storage.still_has(record)
     )
 
 
