@@ -54,6 +54,22 @@ def _isolated(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def core_alone(monkeypatch):
+    """Hide the distributions of other storages, as where only the core is installed."""
+    from flowhold import _registry, plugins
+
+    found = _registry._points
+
+    def points():
+        return [point for point in found() if not point.value.startswith("flowhold_storage_")]
+
+    monkeypatch.setattr(_registry, "_points", points)
+    plugins._registry.cache_clear()
+    yield
+    plugins._registry.cache_clear()
+
+
+@pytest.fixture
 def command(capfd):
     """Return a function that runs the command here: exit code, stdout, stderr."""
     from flowhold.cli.app import run

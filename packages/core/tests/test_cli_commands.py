@@ -375,7 +375,7 @@ def test_doctor_says_where_settings_and_secrets_come_from_and_no_value(
     ],
 )
 def test_doctor_says_what_is_wrong_and_what_to_do(
-    command, tmp_path, monkeypatch, name, prepare, said
+    command, core_alone, tmp_path, monkeypatch, name, prepare, said
 ):
     Path("a_file").touch()
     for key, value in prepare.items():

@@ -228,7 +228,7 @@ def test_a_storage_that_needs_options(refused, good):
     assert "options of module: module" in hint
 
 
-def test_a_storage_that_is_not_there(refused, good):
+def test_a_storage_that_is_not_there(core_alone, refused, good):
     error, hint = refused("register", good, "--storage", "s3", code=1)
     assert "no storage 's3' is installed" in error
     assert hint.count("pip install") + error.count("pip install") == 1
@@ -288,7 +288,7 @@ def test_a_corrupt_catalog_entry_does_not_hide_the_others(command, good):
     assert (sound["flow"], "error" in sound) == ("other", False)
 
 
-def test_a_catalog_that_cannot_be_read_is_an_error(refused):
+def test_a_catalog_that_cannot_be_read_is_an_error(core_alone, refused):
     assert "pip install" in " ".join(refused("list", "--catalog", "s3://bucket", code=1))
     Path("a_file").touch()
     refused("list", "--catalog", "a_file/below", "--bogus", code=2)

@@ -74,15 +74,13 @@ class Site:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(tmp_path, monkeypatch):
+def _fresh(tmp_path, monkeypatch, core_alone):
     for name in ("CONFIG_DIR", "DATA_DIR", "CACHE_DIR"):
         monkeypatch.setenv(f"FLOWHOLD_{name}", str(tmp_path / name.lower()))
     monkeypatch.delenv("FLOWHOLD_DISABLED_PLUGINS", raising=False)
     monkeypatch.chdir(tmp_path)
-    plugins._registry.cache_clear()
     before = set(sys.modules)
     yield
-    plugins._registry.cache_clear()
     for name in set(sys.modules) - before:
         if name.startswith("acme"):
             del sys.modules[name]

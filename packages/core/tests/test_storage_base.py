@@ -186,7 +186,7 @@ def test_a_malformed_document_is_a_clear_error(document, problem):
         Storage.deserialize(document)
 
 
-def test_a_storage_of_an_unknown_type_tells_what_to_install():
+def test_a_storage_of_an_unknown_type_tells_what_to_install(core_alone):
     with pytest.raises(plugins.PluginNotFoundError) as caught:
         Storage.deserialize({"type": "s3"})
     assert "flowhold[s3]" in f"{caught.value} {caught.value.hint}"

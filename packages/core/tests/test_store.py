@@ -110,7 +110,7 @@ def test_path_objects_are_taken(tmp_path):
     assert (tmp_path / "x/k").is_file()
 
 
-def test_an_unknown_scheme_names_what_to_install():
+def test_an_unknown_scheme_names_what_to_install(core_alone):
     with pytest.raises(PluginNotFoundError, match="s3") as caught:
         open_store("s3://bucket/prefix")
     assert "flowhold[s3]" in str(caught.value) + str(caught.value.hint)

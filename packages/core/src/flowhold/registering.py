@@ -13,6 +13,7 @@ from flowhold.adapters import adapt_flow
 from flowhold.catalog import Catalog
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold.flows import Flow
+from flowhold.parallel import for_each
 from flowhold.reference import Reference
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
@@ -28,6 +29,39 @@ class Registration:
 
     reference: Reference
     unchanged: bool
+
+
+@dataclass
+class _Candidate:
+    """A flow on its way into the catalog."""
+
+    flow: Any
+    storage: Storage
+    fingerprint: str | None
+    reference: Reference | None = None
+    unchanged: bool = False
+
+    def look_up(self, catalog: Catalog) -> None:
+        """Take over the newest version if it is of the flow as it is now."""
+        newest = catalog.newest(self.flow.name)
+        if newest is not None and self._is_same(newest):
+            self.reference, self.unchanged = newest, True
+
+    def _is_same(self, newest: Reference) -> bool:
+        described, record = self.storage._describe(), newest.record()
+        return (
+            newest.fingerprint == self.fingerprint
+            and all(newest.storage.get(name) == described.get(name) for name in COMPARED)
+            and record.attribute == getattr(self.flow, "_attribute", None)
+            and self.storage.still_has(record)
+        )
+
+    def add_to(self, catalog: Catalog) -> None:
+        """Add what was built as a new version."""
+        assert self.reference is not None  # noqa: S101
+        self.reference = catalog.add(self.reference)
+        if isinstance(self.flow, Flow) and self.flow.storage is None:
+            self.flow.storage = self.storage
 
 
 def register(
@@ -67,37 +101,23 @@ def register_all(
 ) -> list[Registration]:
     """Register flows, those that share a storage together; arguments as :func:`register`."""
     where = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-    outcome: list[Registration | None] = [None] * len(flows)
-    changed: dict[int, list[tuple[int, Any, Storage, str | None]]] = {}
+    candidates = []
     shared = storage
-    for index, flow in enumerate(flows):
+    for flow in flows:
         adapted = adapt_flow(flow)
         own = getattr(adapted, "storage", None)
-        if shared is None and not isinstance(own, Storage):
-            shared = default_storage()
         chosen = storage or (own if isinstance(own, Storage) else shared)
-        assert chosen is not None  # noqa: S101
-        if Capability.SERIALIZES_FLOWS not in chosen.capabilities:
-            raise StorageError(
-                f"{chosen.name} storage keeps {adapted.name!r} in this process only: no reference "
-                f"could find it",
-                storage=chosen.name,
-                hint="register with Local or another storage that lasts",
-            )
-        _check_name(chosen)
-        fingerprint = chosen.fingerprint(adapted)
-        newest = None if force else where.newest(adapted.name)
-        if newest is not None and _is_same(newest, adapted, chosen, fingerprint):
-            outcome[index] = Registration(newest, unchanged=True)
-        else:
-            changed.setdefault(id(chosen), []).append((index, adapted, chosen, fingerprint))
-    for group in changed.values():
-        built = _build([(flow, chosen, fingerprint) for _, flow, chosen, fingerprint in group])
-        for (index, flow, _, _), reference in zip(group, built, strict=True):
-            outcome[index] = Registration(where.add(reference), unchanged=False)
-            if isinstance(flow, Flow) and flow.storage is None:
-                flow.storage = group[0][2]
-    return [registration for registration in outcome if registration is not None]
+        if chosen is None:
+            chosen = shared = default_storage()
+        _check_lasting(chosen, adapted.name)
+        candidates.append(_Candidate(adapted, chosen, chosen.fingerprint(adapted)))
+    if not force:
+        for_each(lambda each: each.look_up(where), candidates, "Looking flows up in the catalog")
+    changed = [each for each in candidates if not each.unchanged]
+    for chosen in {id(each.storage): each.storage for each in changed}.values():
+        _build(chosen, [each for each in changed if each.storage is chosen])
+    for_each(lambda each: each.add_to(where), changed, "Adding flows to the catalog")
+    return [Registration(each.reference, each.unchanged) for each in candidates if each.reference]
 
 
 def default_storage(name: str | None = None, **options: Any) -> Storage:
@@ -121,7 +141,15 @@ def default_storage(name: str | None = None, **options: Any) -> Storage:
         ) from error
 
 
-def _check_name(storage: Storage) -> None:
+def _check_lasting(storage: Storage, flow: str) -> None:
+    """Refuse a storage from which no reference could find the flow again."""
+    if Capability.SERIALIZES_FLOWS not in storage.capabilities:
+        raise StorageError(
+            f"{storage.name} storage keeps {flow!r} in this process only: no reference could find "
+            f"it",
+            storage=storage.name,
+            hint="register with Local or another storage that lasts",
+        )
     name = plugins.storage_name(type(storage))
     if plugins.storage_class(name) is not type(storage):
         raise ConfigurationError(
@@ -131,26 +159,18 @@ def _check_name(storage: Storage) -> None:
         )
 
 
-def _is_same(newest: Reference, flow: Any, storage: Storage, fingerprint: str | None) -> bool:
-    described, record = storage._describe(), newest.record()
-    return (
-        newest.fingerprint == fingerprint
-        and all(newest.storage.get(name) == described.get(name) for name in COMPARED)
-        and record.attribute == getattr(flow, "_attribute", None)
-        and storage.still_has(record)
-    )
-
-
-def _build(group: list[tuple[Any, Storage, str | None]]) -> list[Reference]:
-    storage = group[0][1]
-    for flow, _, fingerprint in group:
-        known = storage._records.get(flow.name)
+def _build(storage: Storage, candidates: Sequence[_Candidate]) -> None:
+    """Store the flows and give each its reference."""
+    for each in candidates:
+        name = each.flow.name
+        known = storage._records.get(name)
         # Of what was added by hand nobody knows whether it is the flow as it is now.
-        same = known is not None and fingerprint is not None and known.fingerprint == fingerprint
+        same = each.fingerprint is not None and known and known.fingerprint == each.fingerprint
         if known is None or not same or not storage.still_has(known):
-            storage.discard(flow.name)
-            storage.add_flow(flow)
-            storage._records[flow.name].fingerprint = fingerprint
+            storage.discard(name)
+            storage.add_flow(each.flow)
+            storage._records[name].fingerprint = each.fingerprint
     storage.build()
     references = {reference.flow: reference for reference in storage.references()}
-    return [references[flow.name] for flow, _, _ in group]
+    for each in candidates:
+        each.reference = references[each.flow.name]

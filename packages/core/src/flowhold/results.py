@@ -18,9 +18,9 @@ from flowhold.store import ObjectStore, check_key, open_store
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["LocalResult", "Result"]
+__all__ = ["DEFAULT_LOCATION", "LocalResult", "Result"]
 
-_DEFAULT = "{flow}/{task}/{run_id}"
+DEFAULT_LOCATION = "{flow}/{task}/{run_id}"
 
 
 class Result:
@@ -47,7 +47,7 @@ class Result:
     def __init__(
         self,
         url: str | None = None,
-        location: str = _DEFAULT,
+        location: str = DEFAULT_LOCATION,
         serializer: str | Serializer = "pickle",
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -213,7 +213,7 @@ class LocalResult(Result):
     def __init__(
         self,
         dir: str | os.PathLike[str] | None = None,  # noqa: A002 (the name that Prefect gave it)
-        location: str = _DEFAULT,
+        location: str = DEFAULT_LOCATION,
         serializer: str | Serializer = "pickle",
     ) -> None:
         url = None if dir is None else Path(dir).expanduser().absolute().as_uri()

@@ -18,6 +18,7 @@ from flowhold.errors import (
     StorageError,
     UnverifiedError,
 )
+from flowhold.parallel import for_each
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.keys import DEFAULT_KEY, file_name, make_key
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from flowhold.packing import Packing, Payload
 
 __all__ = ["ObjectStorage"]
-
-_THREADS = 16
 
 
 class ObjectStorage(Storage):
@@ -175,17 +174,8 @@ class ObjectStorage(Storage):
         return self.store, location
 
     def _build(self) -> None:
-        names = list(self._pending)
-        if len(names) <= 1:
-            for name in names:
-                self._write(name)
-            return
-        from concurrent.futures import ThreadPoolExecutor
-
         _ = self.store  # made once, before threads ask for it
-        with ThreadPoolExecutor(min(_THREADS, len(names))) as executor:
-            for future in [executor.submit(self._write, name) for name in names]:
-                future.result()
+        for_each(self._write, list(self._pending), f"Storing flows in {self.name}")
 
     def _write(self, name: str) -> None:
         payload, record = self._pending[name], self._records[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -90,7 +90,8 @@ def command(
         else:
             for flow in flows:
                 _label(flow, labels, no_default_labels)
-        with session.busy("storing"):
+        # Of several flows a progress bar tells.
+        with session.busy("storing") if len(flows) == 1 else nullcontext():
             done = register_all(flows, catalog=catalog, storage=chosen, force=force)
     session.emit([{**each.reference.to_dict(), "unchanged": each.unchanged} for each in done])
     for each in done:

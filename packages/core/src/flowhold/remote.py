@@ -1,0 +1,280 @@
+"""What object stores behind an SDK have in common: keys, clients, errors and lost answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import urllib.parse
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, TypeVar, cast
+
+from flowhold._secrets import secret
+from flowhold.bodies import Download, ObjectStream, as_file
+from flowhold.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    FlowholdError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+)
+from flowhold.store import ObjectInfo, ObjectStore, Parts, check_key, holds, iter_parts
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["RemoteStore", "Rule", "Rules", "Upload", "secret_mapping", "shared_client"]
+
+_T = TypeVar("_T")
+_CLIENTS = 32
+
+
+class Rule(NamedTuple):
+    """Which error of ours stands for one of an SDK's."""
+
+    error: type[FlowholdError]
+    message: str
+    """With ``{place}``, the URL of the object, and ``{reason}``, the SDK's own words."""
+    hint: str | None = None
+
+
+Rules = Mapping[int | str, Rule]
+
+_UNAVAILABLE = Rule(
+    StorageUnavailableError, "{place} did not answer as it should: {reason}", "try again later"
+)
+_COMMON: Rules = {
+    401: Rule(AccessDeniedError, "the credentials for {place} were refused: {reason}"),
+    403: Rule(AccessDeniedError, "no permission for {place}: {reason}"),
+    404: Rule(ObjectNotFoundError, "there is no object {place}"),
+    412: Rule(ObjectExistsError, "{place} exists already"),
+    **dict.fromkeys((408, 429, 500, 502, 503, 504), _UNAVAILABLE),
+}
+
+
+class Upload:
+    """One object to be written.
+
+    Attributes:
+        path: Its key in the bucket.
+        file: Its bytes: a seekable file at its beginning.
+        size: How many they are.
+        if_absent: Whether an object that is there stays.
+        retried: To be set where the SDK sent the request more than once.
+    """
+
+    def __init__(self, path: str, file: BinaryIO, size: int, *, if_absent: bool) -> None:
+        self.path = path
+        self.file = file
+        self.size = size
+        self.if_absent = if_absent
+        self.retried = False
+
+
+class RemoteStore(ObjectStore):
+    """An object store in a bucket (or container) of a service.
+
+    A subclass implements the underscored methods, in terms of keys of the bucket, and lets the
+    SDK's errors out of them.
+
+    Args:
+        bucket: Name of the bucket.
+        prefix: Folder in it that holds the objects.
+        retries: How often a request is tried again where that can help.
+    """
+
+    rules: ClassVar[Rules]
+    """Errors by the SDK's code or by HTTP status, where they differ from what every service has."""
+
+    def __init__(self, bucket: str, prefix: str = "", *, retries: int = 3) -> None:
+        self.bucket = bucket
+        self.prefix = prefix and f"{check_key(prefix.strip('/'))}/"
+        self.retries = retries
+
+    @classmethod
+    def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> Self:
+        """Return the store of ``scheme://bucket/prefix``; options as of the constructor."""
+        bucket, _, prefix = url.partition("://")[2].partition("/")
+        if not bucket or set("?#") & set(url):
+            raise ConfigurationError(
+                f"{url!r} does not name a bucket", hint=f"write {cls.scheme}://BUCKET/PREFIX"
+            )
+        try:
+            return cls(bucket, urllib.parse.unquote(prefix.strip("/")), **(options or {}))
+        except TypeError as error:
+            raise ConfigurationError(f"wrong options for {url}: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._place('')!r})"
+
+    # What subclasses implement.
+
+    @abstractmethod
+    def _upload(self, upload: Upload) -> ObjectInfo:
+        """Write an object in one step, whatever number of requests that takes."""
+
+    @abstractmethod
+    def _download(self, path: str, offset: int, etag: str | None) -> tuple[Download, str]:
+        """Return an object from an offset on, and its etag; fail if it has not the etag given."""
+
+    @abstractmethod
+    def _head(self, path: str) -> ObjectInfo:
+        """Return what is known of an object."""
+
+    @abstractmethod
+    def _list(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+        """Yield objects in byte order of their keys, perhaps some before ``start_after`` too."""
+
+    @abstractmethod
+    def _delete(self, path: str) -> None:
+        """Remove an object."""
+
+    @abstractmethod
+    def _codes(self, error: Exception) -> tuple[list[int | str], str] | None:
+        """Return the codes of an SDK's error, the most telling first, and its words.
+
+        None: it is no error of the SDK.
+        """
+
+    # What users call.
+
+    def put(self, key: str, parts: Parts, *, if_absent: bool = False) -> ObjectInfo:
+        """Write an object, atomically; see :meth:`flowhold.ObjectStore.put`."""
+        path = self._path(key)
+        with as_file(parts) as (file, size):
+            upload = Upload(path, file, size, if_absent=if_absent)
+            try:
+                with self._errors(key):
+                    return self._own(self._upload(upload))
+            except (ObjectExistsError, ObjectNotFoundError):
+                # The answer to a first try that was carried out may have been lost.
+                if not upload.retried or not holds(self, key, size, _sha256(file)):
+                    raise
+                return self.head(key)
+
+    def open(self, key: str) -> BinaryIO:
+        """Return a stream of the object, which is complete or raises."""
+        path, etag = self._path(key), None
+
+        def fetch(offset: int) -> Download:
+            nonlocal etag
+            with self._errors(key):
+                download, etag = self._download(path, offset, etag)
+            download.chunks = self._translated(key, download.chunks)
+            return download
+
+        return cast("BinaryIO", ObjectStream(fetch, self._place(key), self.retries + 1))
+
+    def head(self, key: str) -> ObjectInfo:
+        """Return what is known of the object."""
+        path = self._path(key)
+        with self._errors(key):
+            return self._own(self._head(path))
+
+    def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """Yield the objects, page by page."""
+        behind = (start_after or "").encode()
+        with self._errors(prefix):
+            for info in self._list(self.prefix + prefix, self.prefix + (start_after or "")):
+                own = self._own(info)
+                if own.key.encode() > behind:
+                    yield own
+
+    def delete(self, key: str) -> None:
+        """Remove the object; do nothing where there is none."""
+        path = self._path(key)
+        try:
+            with self._errors(key):
+                self._delete(path)
+        except ObjectNotFoundError:
+            pass
+
+    def _path(self, key: str) -> str:
+        return check_key(self.prefix + check_key(key))
+
+    def _place(self, key: str) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.prefix}{key}"
+
+    def _own(self, info: ObjectInfo) -> ObjectInfo:
+        return ObjectInfo(info.key[len(self.prefix) :], info.size, info.etag, info.modified)
+
+    def _translated(self, key: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        with self._errors(key):
+            yield from chunks
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Turn errors of the SDK into ours."""
+        try:
+            yield
+        except FlowholdError:
+            raise
+        except Exception as error:
+            known = self._codes(error)
+            if known is None:
+                raise
+            codes, reason = known
+            rules = {**_COMMON, **self.rules}
+            rule = next((rules[code] for code in codes if code in rules), None)
+            kind, message, hint = rule or Rule(StorageError, "{place}: {reason}")
+            place = self._place(key)
+            raise kind(
+                message.format(place=place, reason=" ".join(reason.split())[:300]),
+                storage=self.scheme,
+                location=key or None,
+                hint=hint,
+            ) from error
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    for part in iter_parts(file):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+_clients: dict[Any, tuple[Any, Any]] = {}
+_lock = threading.Lock()
+
+
+def shared_client(make: Callable[..., _T], variables: str, **options: Any) -> _T:
+    """Return ``make(**options)``, made once in a process for these options and this environment.
+
+    Args:
+        make: Makes a client that threads can share.
+        variables: Beginning of the names of the environment variables that it looks at.
+        options: Its arguments; those that are not JSON count by identity.
+    """
+    around = sorted(item for item in os.environ.items() if item[0].startswith(variables))
+    # A forked process must not use its parent's connections.
+    key = (os.getpid(), make, json.dumps([options, around], sort_keys=True, default=id))
+    with _lock:
+        if key not in _clients:
+            while len(_clients) >= _CLIENTS:
+                del _clients[next(iter(_clients))]
+            # The options are kept, so that their identities are not given to others.
+            _clients[key] = make(**options), options
+        return cast("_T", _clients[key][0])
+
+
+def secret_mapping(name: str) -> dict[str, Any]:
+    """Return a secret that is a JSON object.
+
+    Raises:
+        SecretNotFoundError: No provider knows it.
+        ConfigurationError: It is something else; the text does not show it.
+    """
+    try:
+        value = json.loads(secret(name))
+    except ValueError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    del value
+    raise ConfigurationError(f"the secret {name} is not a JSON object")

@@ -1,0 +1,249 @@
+"""What stores behind an SDK share, with a service that fails as it is told."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import ClassVar
+
+import pytest
+
+import flowhold
+from flowhold import remote
+from flowhold.bodies import Download
+from flowhold.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    SecretNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+)
+from flowhold.remote import RemoteStore, Rule, Rules, secret_mapping, shared_client
+from flowhold.store import ObjectInfo
+
+
+class ServiceError(Exception):
+    """What an SDK raises."""
+
+    def __init__(self, *codes, text="its own\n words"):
+        super().__init__(text)
+        self.codes = list(codes)
+
+
+class Store(RemoteStore):
+    """A service in a dictionary."""
+
+    scheme = "x"
+    rules: ClassVar[Rules] = {
+        "NoBucket": Rule(StorageError, "the bucket of {place} does not exist", "create {it}"),
+        "Lost": Rule(StorageUnavailableError, "{place} cannot be reached: {reason}"),
+    }
+
+    def __init__(self, bucket="b", prefix="", **options):
+        super().__init__(bucket, prefix, **options)
+        self.objects = {}
+        self.failures = []
+        self.calls = []
+
+    def _called(self, name):
+        self.calls.append(name)
+        if self.failures and (error := self.failures.pop(0)):
+            raise error
+
+    def _upload(self, upload):
+        data = upload.file.read()
+        if self.failures and self.failures[0] == "answer lost":
+            self.failures.pop(0)
+            self.objects.setdefault(upload.path, data)
+            upload.retried = True
+        self._called("upload")
+        if upload.if_absent and upload.path in self.objects:
+            raise ServiceError(412)
+        self.objects[upload.path] = data
+        return ObjectInfo(upload.path, len(data))
+
+    def _download(self, path, offset, etag):
+        self._called("download")
+        if path not in self.objects:
+            raise ServiceError(404)
+        data = self.objects[path][offset:]
+        return Download(len(data), iter([data])), "etag"
+
+    def _head(self, path):
+        self._called("head")
+        if path not in self.objects:
+            raise ServiceError(404)
+        return ObjectInfo(path, len(self.objects[path]))
+
+    def _list(self, prefix, start_after):
+        self._called("list")
+        for path in sorted(self.objects, key=str.encode):
+            if path.startswith(prefix):
+                yield ObjectInfo(path, len(self.objects[path]))
+
+    def _delete(self, path):
+        self._called("delete")
+        if path not in self.objects:
+            raise ServiceError(404)
+        del self.objects[path]
+
+    def _codes(self, error):
+        return (error.codes, str(error)) if isinstance(error, ServiceError) else None
+
+
+def test_keys_are_below_the_prefix_and_come_back_without_it():
+    store = Store(prefix="/some/where/")
+    assert store.put("a/b", b"1").key == "a/b"
+    assert [*store.objects] == ["some/where/a/b"]
+    assert store.head("a/b").key == "a/b"
+    assert [info.key for info in store.list("a/")] == ["a/b"]
+    assert [*store.list(start_after="a/b")] == []
+    store.delete("a/b")
+    store.delete("a/b")
+    assert store.objects == {}
+
+
+def test_a_key_that_is_too_long_below_the_prefix_is_refused_before_any_request():
+    store = Store(prefix="p" * 200)
+    with pytest.raises(ConfigurationError):
+        store.put("/".join(["k" * 200] * 5), b"")
+    assert store.calls == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind", "said"),
+    [
+        ([401], AccessDeniedError, "the credentials for x://b/k were refused: its own words"),
+        ([403], AccessDeniedError, "no permission for x://b/k: its own words"),
+        ([404], ObjectNotFoundError, "there is no object x://b/k"),
+        ([412], ObjectExistsError, "x://b/k exists already"),
+        ([429], StorageUnavailableError, "x://b/k did not answer as it should: its own words"),
+        ([503], StorageUnavailableError, "x://b/k did not answer as it should: its own words"),
+        (["NoBucket", 404], StorageError, "the bucket of x://b/k does not exist"),
+        (["Lost"], StorageUnavailableError, "x://b/k cannot be reached: its own words"),
+        (["Strange", 418], StorageError, "x://b/k: its own words"),
+    ],
+)
+def test_errors_are_ours_by_the_most_telling_code(codes, kind, said):
+    store = Store()
+    store.failures = [ServiceError(*codes)]
+    with pytest.raises(StorageError) as caught:
+        store.head("k")
+    assert type(caught.value) is kind
+    assert str(caught.value) == said
+    assert caught.value.location == "k"
+    assert isinstance(caught.value.__cause__, ServiceError)
+
+
+def test_what_is_no_error_of_the_sdk_is_not_hidden():
+    store = Store()
+    store.failures = [ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        store.head("k")
+
+
+def test_errors_of_keys_with_braces_are_told_too():
+    with pytest.raises(ObjectNotFoundError, match=r"x://b/\{0\}\{x"):
+        Store().get("{0}{x")
+
+
+def test_a_create_whose_answer_was_lost_is_no_conflict():
+    store = Store()
+    store.failures = ["answer lost"]
+    assert store.put("k", [b"mine"], if_absent=True).size == 4
+
+
+def test_a_create_that_another_won_while_an_answer_was_lost_is_a_conflict():
+    store = Store()
+    store.objects["k"] = b"his!"
+    store.failures = ["answer lost"]
+    with pytest.raises(ObjectExistsError):
+        store.put("k", b"mine", if_absent=True)
+    assert store.objects["k"] == b"his!"
+
+
+def test_a_conflict_without_a_retry_is_one_even_for_the_same_bytes():
+    store = Store()
+    store.put("k", b"same", if_absent=True)
+    store.calls.clear()
+    with pytest.raises(ObjectExistsError):
+        store.put("k", b"same", if_absent=True)
+    assert store.calls == ["upload"]
+
+
+def test_urls_name_bucket_and_prefix():
+    store = Store.from_url("x://bucket/some%20where/", {"retries": 1})
+    assert (store.bucket, store.prefix, store.retries) == ("bucket", "some where/", 1)
+    assert repr(store) == "Store('x://bucket/some where/')"
+
+
+@pytest.mark.parametrize("url", ["x://", "x:///k", "x://b?c=d", "x://b#c"])
+def test_a_url_without_a_bucket_is_refused(url):
+    with pytest.raises(ConfigurationError, match="does not name a bucket"):
+        Store.from_url(url)
+
+
+def test_an_option_that_the_store_does_not_know_is_named():
+    with pytest.raises(ConfigurationError, match="colour"):
+        Store.from_url("x://b", {"colour": "red"})
+
+
+class Client:
+    """What a client is made of."""
+
+    made = 0
+
+    def __init__(self, **options):
+        type(self).made += 1
+        self.options = options
+
+
+def test_a_client_is_made_once_for_the_same_options_and_environment(monkeypatch):
+    monkeypatch.setattr(remote, "_clients", {})
+    first = shared_client(Client, "ACME_", url="u", nested={"a": 1})
+    assert shared_client(Client, "ACME_", nested={"a": 1}, url="u") is first
+    assert shared_client(Client, "ACME_", url="u", nested={"a": 2}) is not first
+    monkeypatch.setenv("ACME_PROFILE", "other")
+    assert shared_client(Client, "ACME_", url="u", nested={"a": 1}) is not first
+
+
+def test_threads_share_one_client(monkeypatch):
+    monkeypatch.setattr(remote, "_clients", {})
+    monkeypatch.setattr(Client, "made", 0)
+    threads = [
+        threading.Thread(target=shared_client, args=(Client, "ACME_"), kwargs={"url": "u"})
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Client.made == 1
+
+
+def test_clients_of_many_configurations_do_not_pile_up(monkeypatch):
+    kept = {}
+    monkeypatch.setattr(remote, "_clients", kept)
+    for number in range(100):
+        shared_client(Client, "ACME_", number=number)
+    assert len(kept) <= 32
+
+
+def test_a_secret_of_several_values_is_a_json_object():
+    with flowhold.secrets({"CLOUD": '{"id": "a", "number": 5}', "BAD": "canary{", "LIST": "[1]"}):
+        assert secret_mapping("CLOUD") == {"id": "a", "number": 5}
+        for name in ("BAD", "LIST"):
+            with pytest.raises(ConfigurationError, match=f"the secret {name} is not") as caught:
+                secret_mapping(name)
+            assert "canary" not in repr(caught.value)
+            assert caught.value.__context__ is None
+    with pytest.raises(SecretNotFoundError):
+        secret_mapping("CLOUD")
+
+
+def test_errors_pickle():
+    with pytest.raises(ObjectNotFoundError) as caught:
+        Store().head("k")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
