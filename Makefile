@@ -1,5 +1,6 @@
-# Needs Python >= 3.10 with venv, make and git. Everything else goes to .venv, and nothing outside this
-# folder except package caches. `make PYTHON=python3.12` picks the interpreter.
+# Needs Python >= 3.10 with venv, make and git; npm too for tests against Azure's server. Everything else goes
+# to .venv and .venvs, and nothing outside this folder except package caches. `make PYTHON=python3.12` picks
+# the interpreter.
 
 PYTHON ?= python3
 ARGS ?=
@@ -7,6 +8,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AZURITE := .venvs/azurite/.ready
 PROJECTS := $(sort $(wildcard packages/*/pyproject.toml))
 PACKAGES := $(patsubst %/pyproject.toml,%,$(PROJECTS))
 
@@ -34,16 +36,24 @@ $(READY): pyproject.toml $(PROJECTS)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev $(addprefix -e ,$(PACKAGES))
 	@touch $(READY)
 
+# Not needed to run the other tests, so that whatever goes wrong here is only said. npm gets a cache of its own,
+# as the default one is no folder of caches but one in HOME.
+$(AZURITE):
+	@rm -rf $(@D)
+	@if ! command -v npm >/dev/null; then echo "npm was not found: tests that need azurite are skipped" >&2; \
+	elif echo "Installing azurite" && npm install --prefix $(@D) --cache "$(CURDIR)/$(@D)/.cache" --no-audit --no-fund --no-update-notifier --ignore-scripts --silent azurite@3.37.0; then rm -rf $(@D)/.cache && touch $@; \
+	else rm -rf $(@D) && echo "npm could not install azurite: tests that need it are skipped" >&2; fi
+
 demo: $(READY) ## Register a real flow three ways, run each elsewhere, compare the reports
 	@$(BIN)/python examples/quickstart/demo.py .demo
 
-test: $(READY) ## Run the tests, except those marked long
+test: $(READY) $(AZURITE) ## Run the tests, except those marked long
 	@$(SCRATCH) && $(BIN)/$(PYTEST) -m "not long" $(ARGS)
 
-test-long: $(READY) ## Run all tests
+test-long: $(READY) $(AZURITE) ## Run all tests
 	@$(SCRATCH) && $(BIN)/$(PYTEST) $(ARGS)
 
-coverage: $(READY) ## Run the tests and demand 95 % line coverage of the core
+coverage: $(READY) $(AZURITE) ## Run the tests and demand 95 % line coverage of the core
 	@$(BIN)/coverage erase
 	@$(SCRATCH) && $(BIN)/coverage run -m $(PYTEST) -m "not long" $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -76,8 +86,8 @@ package: $(READY) ## Build every distribution into dist/, check it, and try it i
 bench: $(READY) ## Run the benchmarks; beside Prefect 1.4.1 too, once `make test` has made its environment
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(wildcard .venvs/prefect1/bin/python) || exit 1; done
 
-services: ## Start the servers that tests talk to
-	@if [ -x .ci/services ]; then .ci/services; else echo "No test needs a server yet: there is nothing to start."; fi
+services: ## Install the servers that tests start by themselves and that pip does not have
+	@.ci/services
 
 clean: ## Remove everything that make made
 	@for folder in .demo dist .venvs $(VENV); do if [ -e "$$folder" ]; then chmod -R u+rwX "$$folder"; rm -rf "$$folder"; fi; done

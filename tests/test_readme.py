@@ -4,7 +4,8 @@ a shell.
 ``<!-- name -->`` before an example of any language writes it to a file of that name, for the
 console lines below it; Python without a name is run. Output is compared where it is shown; ``...``
 stands for any text. A command whose output shows an ``error:`` fails, any other succeeds. What
-cannot be run is marked as ``text``.
+cannot be run is marked as ``text``. Pages on a storage run beside a server of it, where
+``my-bucket`` is empty.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def install(words, process, folder):
     process(*pip, *packages, cwd=folder)
 
 
-def run_console(block, process, folder):
+def run_console(block, process, folder, env):
     for command, shown in COMMAND.findall(block):
         words = shlex.split(command, comments=True)
         if words[0] == "git":
@@ -56,26 +57,48 @@ def run_console(block, process, folder):
         line = f"! {{ {command}\n}} 2>&1" if fails else command
         own = os.pathsep.join([str(folder / "venv" / "bin"), str(Path(sys.executable).parent)])
         path = f'PATH={shlex.quote(own)}{os.pathsep}"$PATH"'
-        output = process("sh", "-c", f"{path}\n{line}", cwd=folder)
+        output = process("sh", "-c", f"{path}\n{line}", cwd=folder, env=env)
         if shown:
             pattern = re.sub(r"([\[?*])", r"[\1]", shown.strip()).replace("...", "*")
             assert fnmatchcase(output.strip(), pattern), f"{command}\n{output}"
 
 
+@pytest.fixture
+def server(page, request):
+    """Return a new bucket and the environment in which its server is found, if the page needs one."""
+    storage = re.search(r"storage-(s3|gcs|azure)\b", page.as_posix())
+    if storage is None:
+        return "", {}
+    server = request.getfixturevalue(f"{storage[1]}_server")
+    if storage[1] == "s3":
+        return server.bucket(), {
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": server.secret_key,
+            "AWS_DEFAULT_REGION": server.region,
+        }
+    if storage[1] == "gcs":
+        return server.bucket(), {"STORAGE_EMULATOR_HOST": server.url}
+    return server.container(), {"AZURE_STORAGE_CONNECTION_STRING": server.connection_string}
+
+
 @each_page
-def test_examples_of_the_page_do_what_it_says(page, process, tmp_path):
+def test_examples_of_the_page_do_what_it_says(page, server, process, tmp_path):
+    bucket, env = server
     folder = tmp_path / "here"
     shutil.copytree(ROOT / "examples", folder / "examples")
-    for number, (name, kind, block) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+    text = page.read_text(encoding="utf-8")
+    text = text.replace("my-bucket", bucket or "my-bucket")
+    for number, (name, kind, block) in enumerate(BLOCK.findall(text)):
         if name:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(block, encoding="utf-8")
         elif kind == "console":
-            run_console(block, process, folder)
+            run_console(block, process, folder, env)
         elif kind == "python":
             script = folder / f"example_{number}.py"
             script.write_text(block, encoding="utf-8")
-            process(sys.executable, script, cwd=folder)
+            process(sys.executable, script, cwd=folder, env=env)
 
 
 @each_page
