@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import sys
 import tarfile
@@ -80,7 +81,7 @@ def test_wheels_and_sdists_hold_every_source_file_the_licence_and_the_type_marke
 def test_the_readme_names_the_storages_that_exist_and_no_others():
     there, planned = set(), set()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for names, state in re.findall(r"^\| (`\w.*?) \|.*\| (.*?) \|$", readme, re.MULTILINE):
+    for names, state in re.findall(r"^\| (.*?`.*?) \|.*\| (.*?) \|$", readme, re.MULTILINE):
         if state in ("here", "planned"):
             (there if state == "here" else planned).update(re.findall(r"`(\w+)`", names))
     installed = {
@@ -97,3 +98,44 @@ def test_the_readme_names_the_storages_that_exist_and_no_others():
 def test_the_command_tells_the_version_of_the_core(process):
     version = project(ROOT / "packages/core")["version"]
     assert process("flowhold", "--version").split()[-1] == version
+
+
+SDKS = {
+    "storage-s3": {"boto3"},
+    "storage-gcs": {"google-cloud-storage"},
+    "storage-azure": {"azure-storage-blob"},
+}
+STORAGES = [package for package in PACKAGES if package.name != "core"]
+
+
+def names(package):
+    return set(project(package)["entry-points"]["flowhold.storage.v1"])
+
+
+@pytest.mark.parametrize("package", STORAGES, ids=lambda package: package.name)
+def test_a_storage_brings_its_sdk_and_no_other(package, process, tmp_path):
+    python = tmp_path / "venv" / "bin" / "python"
+    process(sys.executable, "-m", "uv", "venv", "--quiet", tmp_path / "venv")
+    pip = (sys.executable, "-m", "uv", "pip", "--quiet")
+    process(*pip, "install", "--python", python, ROOT / "packages" / "core", package)
+    listed = json.loads(process(*pip, "list", "--python", python, "--format", "json"))
+    installed = {entry["name"] for entry in listed}
+    assert SDKS[package.name] <= installed
+    assert installed & set().union(*SDKS.values()) == SDKS[package.name]
+
+    rows = json.loads(process(python.with_name("flowhold"), "plugins", "--check", "--json"))
+    status = {row["name"]: row["status"] for row in rows}
+    assert {name for name, state in status.items() if state == "installed"} == names(package)
+    others = {name for other in STORAGES if other != package for name in names(other)}
+    for row in rows:
+        if row["name"] in others:
+            assert row["status"] == "available"
+            assert row["hint"] == f'pip install "flowhold[{row["name"]}]"'
+    assert others <= status.keys()
+
+
+def test_every_storage_package_says_here_which_sdk_it_brings():
+    assert {package.name for package in STORAGES} == {*SDKS}
+    for package in STORAGES:
+        needs = {need.partition(">=")[0] for need in project(package)["dependencies"]}
+        assert needs == {"flowhold"} | SDKS[package.name]
