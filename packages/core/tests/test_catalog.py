@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flowhold import Catalog, Reference
+from flowhold import Catalog, ObjectInfo, ObjectStore, Reference
 from flowhold.catalog import split_name
 from flowhold.errors import ConfigurationError, FlowNotFoundError, SerializationError, StorageError
 
@@ -67,7 +68,7 @@ def test_a_hundred_and_sixty_registrations_at_once_get_1_to_160(catalog):
 def test_processes_that_register_at_once_lose_nothing(catalog):
     code = f"""
 import sys
-from flowhold import Catalog, Reference
+from flowhold import Catalog, ObjectInfo, ObjectStore, Reference
 sys.stdin.readline()
 for turn in range(10):
     Catalog({catalog.url!r}).add(Reference("etl", {{"type": "local"}}, sys.argv[1], "pickle"))
@@ -139,6 +140,45 @@ def test_a_name_that_begins_as_another_does_not_mix_with_it(catalog):
         catalog.add(reference(name))
     assert catalog.versions("etl") == [1]
     assert catalog.versions("e") == []
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_all_flows_are_read_in_order_and_a_damaged_one_does_not_hide_the_others(
+    catalog, monkeypatch, local
+):
+    for name in ("c", "a", "b"):
+        catalog.add(reference(name))
+        catalog.add(reference(name))
+    entry(catalog, "b", 2).write_text("{")
+    monkeypatch.setattr(type(catalog.store), "local", local)
+    found = list(catalog.references())
+    assert [each[:2] for each in found] == [("a", 2), ("b", 2), ("c", 2)]
+    assert isinstance(found[1][2], SerializationError)
+    assert [found[0][2].flow, found[2][2].flow] == ["a", "c"]
+
+
+class Endless(ObjectStore):
+    """Lists ten thousand flows, made up one by one."""
+
+    from_url = put = open = head = delete = None
+
+    def list(self, prefix="", start_after=None):
+        for number in range(10_000):
+            for version in (1, 2):
+                yield ObjectInfo(f"flow{number:05}/{version:010}.json", 100)
+
+
+def test_ten_thousand_flows_are_listed_in_bounded_memory(catalog):
+    Endless.__abstractmethods__ = frozenset()
+    catalog.store = Endless()
+    entries = catalog.entries()
+    next(entries)
+    tracemalloc.start()
+    count = sum(version == 2 for _, version in entries)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 9_999
+    assert peak < 100_000
 
 
 def test_what_is_not_there_is_said_with_what_is(catalog):

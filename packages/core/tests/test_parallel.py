@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import flowhold
-from flowhold.parallel import THREADS, for_each
+from flowhold.parallel import THREADS, for_each, in_order
 
 
 def test_calls_run_at_the_same_time():
@@ -36,6 +36,26 @@ def test_secrets_of_a_block_are_found_in_every_thread():
     with flowhold.secrets({"TOKEN": "t"}):
         for_each(lambda _: found.append(flowhold.secret("TOKEN")), range(40), "asking")
     assert found == ["t"] * 40
+
+
+def test_what_is_worked_on_ahead_comes_in_order_and_is_not_all_started_at_once():
+    started = []
+
+    def call(item):
+        started.append(item)
+        return -item
+
+    results = in_order(call, range(500))
+    assert next(results) == 0
+    assert len(started) <= THREADS + 1
+    assert [*results] == [-item for item in range(1, 500)]
+
+
+def test_an_error_comes_where_its_item_would():
+    results = in_order(lambda item: 1 // item, [1, 2, 0, 3])
+    assert [next(results), next(results)] == [1, 0]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals as POSIX has them")

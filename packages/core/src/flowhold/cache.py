@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import time
@@ -21,6 +22,7 @@ from flowhold.errors import AccessDeniedError, StorageError
 __all__ = ["Entry", "entries", "get_object", "prune", "put_object", "tree"]
 
 _DAY = 24 * 3600
+_STEPS = 1000
 
 # Held as long as this process may use a tree: the locks that say so.
 _in_use: dict[tuple[Path, int], Any] = {}
@@ -199,7 +201,14 @@ def _mark_in_use(folder: Path) -> None:
 
 def _grown(size: int) -> None:
     """Note that something was added; where that may be too much in all, prune to nine tenths."""
-    limit, home = settings.current().cache_max_bytes, settings.current().cache_dir
+    current = settings.current()
+    limit, home = current.cache_max_bytes, current.cache_dir
+    # Of little things a few are noted, for all of them: what is noted is right on average.
+    step = limit // _STEPS
+    if size < step and (home / "size").exists():
+        if random.random() * step >= size:  # noqa: S311 (nobody gains by guessing it)
+            return
+        size = step
     from filelock import FileLock
 
     with suppress(OSError, StorageError), FileLock(home / "size.lock", timeout=10):

@@ -7,15 +7,19 @@ import urllib.parse
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
 from flowhold import settings
 from flowhold.errors import (
     ConfigurationError,
+    FlowholdError,
     FlowNotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
     SerializationError,
 )
+from flowhold.parallel import in_order
 from flowhold.reference import Reference, now
 from flowhold.store import open_store
 from flowhold.trust import check_trust
@@ -165,8 +169,20 @@ class Catalog:
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """Yield each flow's name and newest version, from one listing of the catalog."""
-        # Versions come in their order, so that the last one stays.
-        yield from dict(self._all()).items()
+        # The versions of a flow come together, and in their order.
+        for name, versions in groupby(self._all(), key=itemgetter(0)):
+            yield name, max(number for _, number in versions)
+
+    def references(self) -> Iterator[tuple[str, int, Reference | FlowholdError]]:
+        """Yield each flow's name, newest version, and its reference or why it cannot be read."""
+
+        def read(entry: tuple[str, int]) -> tuple[str, int, Reference | FlowholdError]:
+            try:
+                return *entry, self.get(*entry)
+            except FlowholdError as error:
+                return *entry, error
+
+        yield from (map if self.store.local else in_order)(read, self.entries())
 
     def _all(self) -> Iterator[tuple[str, int]]:
         for info in self.store.list():

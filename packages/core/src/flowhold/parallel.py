@@ -1,18 +1,20 @@
-"""Runs one call for many items in threads, with a progress bar where somebody watches."""
+"""Runs one call for many items in threads: all at once, or in order and a little ahead."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-__all__ = ["THREADS", "for_each"]
+__all__ = ["THREADS", "for_each", "in_order"]
 
 THREADS = 16
 """How many calls run at once."""
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def for_each(call: Callable[[_T], Any], items: Sequence[_T], what: str) -> None:
@@ -39,6 +41,21 @@ def for_each(call: Callable[[_T], Any], items: Sequence[_T], what: str) -> None:
                 progress.advance(task)
     for future in futures:
         future.result()
+
+
+def in_order(call: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+    """Yield ``call(item)`` for each item in their order, while threads work a little ahead."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+    from contextvars import copy_context
+
+    with ThreadPoolExecutor(THREADS) as executor:
+        ahead: deque[Future[_R]] = deque()
+        for item in items:
+            ahead.append(executor.submit(copy_context().run, call, item))
+            if len(ahead) > THREADS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _progress() -> Any:

@@ -21,16 +21,15 @@ def command(session: Session, catalog: str | None) -> int:
     """
     where = Catalog(catalog)
     entries, rows, broken = [], [], 0
-    for name, version in where.entries():
-        try:
-            entry = _entry(where.get(name, version))
-        except FlowholdError as error:
+    for name, version, found in where.references():
+        if isinstance(found, FlowholdError):
             broken += 1
-            failure = explain(error)
+            failure = explain(found)
             empty = dict.fromkeys(("storage", "kind", "pinned", "labels", "created"))
             entries.append({"flow": name, "version": version, **empty, "error": failure.to_dict()})
             session.complain(failure)
             continue
+        entry = _entry(found)
         entries.append(entry)
         rows.append({**entry, "pinned": "pinned" if entry["pinned"] else "floating"})
     session.emit(entries)
