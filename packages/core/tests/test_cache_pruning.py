@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import subprocess
 import sys
 import time
@@ -224,3 +225,12 @@ def test_a_cache_that_is_no_folder_says_how_to_choose_another(tmp_path, monkeypa
     with pytest.raises(StorageError, match="cannot be used") as caught:
         cache.entries()
     assert "FLOWHOLD_CACHE_DIR" in caught.value.hint
+
+
+def test_of_many_little_things_the_note_is_about_right(folder, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_CACHE_MAX_BYTES", str(2_000_000))
+    random.seed(7)
+    for number in range(2_000):
+        data = b"%0200d" % number
+        cache.put_object(hashlib.sha256(data).hexdigest(), data)
+    assert 0.6 < int((folder / "size").read_text()) / 400_000 < 1.4

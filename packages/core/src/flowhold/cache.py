@@ -205,7 +205,7 @@ def _grown(size: int) -> None:
     limit, home = current.cache_max_bytes, current.cache_dir
     # Of little things a few are noted, for all of them: what is noted is right on average.
     step = limit // _STEPS
-    if size < step and (home / "size").exists():
+    if size < step and _noted(home) is not None:
         if random.random() * step >= size:  # noqa: S311 (nobody gains by guessing it)
             return
         size = step
@@ -213,16 +213,20 @@ def _grown(size: int) -> None:
 
     with suppress(OSError, StorageError), FileLock(home / "size.lock", timeout=10):
         # Only an estimate is kept, so that not every addition reads all folders.
-        note = home / "size"
-        try:
-            total = int(note.read_bytes()) + size
-        except (OSError, ValueError):
+        noted = _noted(home)
+        if noted is None:
             prune(max_bytes=limit)
-            return
-        if total > limit:
+        elif noted + size > limit:
             prune(max_bytes=limit * 9 // 10)
         else:
-            note.write_text(str(total))
+            (home / "size").write_text(str(noted + size))
+
+
+def _noted(home: Path) -> int | None:
+    try:
+        return int((home / "size").read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _remove(entry: Entry) -> bool:
