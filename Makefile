@@ -17,11 +17,11 @@ SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXI
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long coverage lint package bench services clean
+.PHONY: help demo test test-long conformance coverage lint package bench services clean
 
 help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
-	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 # pip asks rustc for its version, and rustup would make a folder in HOME to answer that.
 $(READY): export RUSTUP_HOME = $(CURDIR)/$(VENV)
@@ -53,20 +53,23 @@ test: $(READY) $(AZURITE) ## Run the tests, except those marked long
 test-long: $(READY) $(AZURITE) ## Run all tests
 	@$(SCRATCH) && $(BIN)/$(PYTEST) $(ARGS)
 
-coverage: $(READY) $(AZURITE) ## Run the tests and demand 95 % line coverage of the core
+coverage: $(READY) $(AZURITE) ## Run the tests and demand 95 % line coverage of the packages
 	@$(BIN)/coverage erase
 	@$(SCRATCH) && $(BIN)/coverage run -m $(PYTEST) -m "not long" $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
-test-py%: .venvs/py%/.ready ## Run the core's tests under another Python: make test-py3.10
-	@$(SCRATCH) && $(<D)/bin/$(PYTEST) -m "not long" $(ARGS) packages/core
+conformance: $(READY) $(AZURITE) ## Run the conformance kit for every storage, and print the counts of each
+	@$(SCRATCH) && $(BIN)/$(PYTEST) -q -m "conformance and not long" $(ARGS)
+
+test-py%: .venvs/py%/.ready $(AZURITE) ## Run the packages' tests under another Python: make test-py3.10
+	@$(SCRATCH) && $(<D)/bin/$(PYTEST) -m "not long" $(ARGS) packages
 
 .PRECIOUS: .venvs/py%/.ready
-.venvs/py%/.ready: pyproject.toml packages/core/pyproject.toml | $(READY)
+.venvs/py%/.ready: pyproject.toml $(PROJECTS) | $(READY)
 	@rm -rf $(@D)
 	@python=$$(.ci/python $*) && $(BIN)/uv venv --quiet --python "$$python" $(@D)
-	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group dev -e packages/core
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group dev $(addprefix -e ,$(PACKAGES))
 	@touch $@
 
 lint: $(READY) ## Check style, formatting and types
