@@ -56,7 +56,7 @@ records = st.builds(
     fingerprint=st.none() | digest,
 )
 storages = {
-    Memory: st.builds(Memory, **common, stored_as_script=st.booleans()),
+    Memory: st.builds(Memory, **common),
     Bytes: st.builds(Bytes, **common, **packed, key=st.none() | text),
     Module: st.builds(
         Module, st.text(string.ascii_lowercase, min_size=1) | st.just("a.b:make"), **common

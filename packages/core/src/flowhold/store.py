@@ -15,6 +15,7 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from flowhold.storage.capabilities import Capability
 
 __all__ = [
     "ObjectInfo",
@@ -60,6 +61,15 @@ class ObjectStore(ABC):
 
     local: ClassVar[bool] = False
     """True where reading is as cheap as a cache would be."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.OVERWRITE,
+            Capability.CONDITIONAL_CREATE,
+            Capability.LIST,
+            Capability.DELETE,
+        }
+    )
 
     @classmethod
     @abstractmethod

@@ -64,6 +64,8 @@ class Storage(ABC):
         if add_default_labels is None:
             add_default_labels = settings.current().add_default_labels
         self.add_default_labels = bool(add_default_labels)
+        if stored_as_script and Capability.SCRIPT not in self.capabilities:
+            raise ConfigurationError(f"{self.name} storage keeps no scripts", storage=self.name)
         self.stored_as_script = stored_as_script
         self._records: dict[str, Record] = {}
         self._recorded_labels: list[str] | None = None
@@ -98,10 +100,10 @@ class Storage(ABC):
         raise StorageError(f"{self.name} storage has no code to look at", storage=self.name)
 
     def fingerprint(self, flow: Any) -> str | None:
-        """Return a hash by which a changed flow is told from an unchanged one, or None."""
-        return None
+        """Return a hash that tells a changed flow from an unchanged one; None: it never changes."""
+        from flowhold.packing import Packing
 
-    # What users call.
+        return Packing(None).fingerprint(flow) if Capability.STORE in self.capabilities else None
 
     @property
     def name(self) -> str:
@@ -157,14 +159,11 @@ class Storage(ABC):
     def get_flow(
         self, name_or_location: str | None = None, *, allow_unverified: bool = False
     ) -> Any:
-        """Load a flow.
+        """Load a flow: an object with ``name`` and ``run``.
 
         Args:
             name_or_location: Name or location of a flow; None takes the only one.
             allow_unverified: Also run bytes of which no digest is recorded.
-
-        Returns:
-            The flow: an object with ``name`` and ``run``.
 
         Raises:
             FlowNotFoundError: It is not here.

@@ -7,6 +7,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO, ClassVar
 
 from flowhold.errors import ConfigurationError, ObjectExistsError, ObjectNotFoundError
@@ -43,9 +44,10 @@ class DictStore(ObjectStore):
 
     def open(self, key: str) -> BinaryIO:
         """Return a stream of the bytes."""
-        if key not in self.objects:
+        data = self.objects.get(key)
+        if data is None:
             raise ObjectNotFoundError(f"there is no object {key!r}", location=key)
-        return io.BytesIO(self.objects[key])
+        return io.BytesIO(data)
 
     def head(self, key: str) -> ObjectInfo:
         """Return the size of the bytes."""
@@ -57,7 +59,9 @@ class DictStore(ObjectStore):
         """Yield the objects in byte order of their keys."""
         for key in sorted(self.objects, key=str.encode):
             if key.startswith(prefix) and key.encode() > (start_after or "").encode():
-                yield self.head(key)
+                # What was deleted meanwhile is not listed.
+                with suppress(ObjectNotFoundError):
+                    yield self.head(key)
 
     def delete(self, key: str) -> None:
         """Forget the object."""

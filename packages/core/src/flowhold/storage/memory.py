@@ -46,7 +46,8 @@ class Memory(Storage):
         return self._kept[record.location]
 
     def _check(self, record: Record) -> str:
-        return f"{record.location} is in memory" if record.location in self._kept else "not here"
+        self._load(None, record, allow_unverified=False)
+        return f"{record.location} is in memory"
 
     def references(self) -> list[Reference]:
         """Return nothing: no reference could find the flows from another process."""
