@@ -90,7 +90,7 @@ def test_what_was_not_used_for_long_is_removed(folder):
 def test_everything_is_removed_but_what_is_in_use(folder):
     put("old")
     tree("b" * 64)
-    root, _ = cache.tree("a" * 64, fill)
+    root = cache.tree("a" * 64, fill)
     assert len(cache.prune(everything=True)) == 2
     assert digests(cache.entries()) == ["a" * 64]
     assert (root / "flow.py").exists()
@@ -132,7 +132,7 @@ def test_a_tree_that_came_to_be_used_after_it_was_listed_stays(folder, monkeypat
 def test_a_tree_can_be_unpacked_again_after_it_was_removed(folder):
     tree("a" * 64)
     cache.prune(everything=True)
-    root, _ = cache.tree("a" * 64, fill)
+    root = cache.tree("a" * 64, fill)
     assert (root / "flow.py").exists()
     assert [entry.in_use for entry in cache.entries()] == [True]
 
@@ -157,7 +157,7 @@ def test_marks_of_processes_that_ended_do_not_pile_up(folder):
 def test_processes_of_one_number_in_two_containers_both_use_a_tree(folder):
     tree("a" * 64)
     with FileLock(folder / "trees" / ("a" * 64) / f"used-by-{os.getpid()}.lock"):
-        root, _ = cache.tree("a" * 64, fill)
+        root = cache.tree("a" * 64, fill)
     assert (root / "flow.py").exists()
     assert cache.prune(everything=True) == []
 
@@ -196,7 +196,7 @@ def test_trees_count_too(folder, monkeypatch):
 
 def test_a_tree_that_is_larger_than_the_cache_is_still_usable(monkeypatch):
     monkeypatch.setenv("FLOWHOLD_CACHE_MAX_BYTES", "10")
-    root, _ = cache.tree("a" * 64, fill)
+    root = cache.tree("a" * 64, fill)
     assert (root / "flow.py").exists()
 
 

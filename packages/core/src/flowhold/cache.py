@@ -123,44 +123,39 @@ def prune(
     return removed
 
 
-def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> tuple[Path, dict[str, str]]:
+def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> Path:
     """Return the folder with the files of a stored flow, unpacking them if no process did before.
 
     Args:
         digest: sha256 (hex) of the stored object.
         fill: Writes the files into an empty folder and returns their sha256 by path.
 
-    Returns:
-        The folder, and the sha256 (hex) of each file by its path.
     """
     home = settings.current().cache_dir / "trees"
     folder = home / digest
     with _usable(home):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        from filelock import FileLock
-
-        with FileLock(_lock_of(folder)):
-            manifest = _manifest(folder)
-            published = manifest is None
-            if manifest is None:
-                manifest = _publish(folder, fill)
+        with _lock_of(folder):
+            if there := _is_whole(folder):
+                os.utime(folder)
+            else:
+                _publish(folder, fill)
             _mark_in_use(folder)
-    if published:
+    if not there:
         # Behind the lock: what this prunes is of others, and this tree is in use by now.
         _grown(_size(folder))
-    return folder / "files", manifest
+    return folder / "files"
 
 
-def _manifest(folder: Path) -> dict[str, str] | None:
+def _is_whole(folder: Path) -> bool:
+    """Whether a tree is there and was written to its end; a machine that crashed leaves less."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
+        return isinstance(json.loads((folder / "manifest.json").read_bytes()), dict)
     except (OSError, ValueError):
-        return None
-    os.utime(folder)
-    return manifest if isinstance(manifest, dict) else None
+        return False
 
 
-def _publish(folder: Path, fill: Callable[[Path], dict[str, str]]) -> dict[str, str]:
+def _publish(folder: Path, fill: Callable[[Path], dict[str, str]]) -> None:
     temporary = folder.parent / f".{uuid.uuid4().hex}"
     try:
         (temporary / "files").mkdir(parents=True, mode=0o700)
@@ -168,12 +163,10 @@ def _publish(folder: Path, fill: Callable[[Path], dict[str, str]]) -> dict[str, 
         (temporary / "manifest.json").write_text(json.dumps(manifest))
         (temporary / "size").write_text(str(_measure(temporary)))
         if folder.exists():
-            # What is there has no readable manifest: left by a machine that crashed.
             shutil.rmtree(folder)
         os.rename(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return manifest
 
 
 def _mark_in_use(folder: Path) -> None:
@@ -183,8 +176,6 @@ def _mark_in_use(folder: Path) -> None:
         return
     if held is not None:
         held.release()
-    from filelock import FileLock
-
     for other in folder.glob("used-by-*.lock"):
         if not _is_held(other):
             # Of a process that has ended, and of none that begins: it would need the lock that is
@@ -195,7 +186,7 @@ def _mark_in_use(folder: Path) -> None:
     if path.exists():
         # Held, so by a process in another container that has the same number.
         path = folder / f"used-by-{os.getpid()}-{uuid.uuid4().hex}.lock"
-    lock = _in_use[folder, os.getpid()] = FileLock(path)
+    lock = _in_use[folder, os.getpid()] = _lock(path)
     lock.acquire()
 
 
@@ -209,9 +200,7 @@ def _grown(size: int) -> None:
         if random.random() * step >= size:  # noqa: S311 (nobody gains by guessing it)
             return
         size = step
-    from filelock import FileLock
-
-    with suppress(OSError, StorageError), FileLock(home / "size.lock", timeout=10):
+    with suppress(OSError, StorageError), _lock(home / "size.lock").acquire(timeout=10):
         # Only an estimate is kept, so that not every addition reads all folders.
         noted = _noted(home)
         if noted is None:
@@ -231,16 +220,12 @@ def _noted(home: Path) -> int | None:
 
 def _remove(entry: Entry) -> bool:
     """Remove something; return False where a process has come to use it meanwhile."""
-    if entry.kind == "object":
-        with suppress(OSError):
-            entry.path.unlink(missing_ok=True)
-        return not entry.path.exists()
-    from filelock import FileLock
-
-    lock = FileLock(_lock_of(entry.path))
-    # A Timeout is an OSError: somebody is about to use it.
     with suppress(OSError):
-        with lock.acquire(timeout=0):
+        if entry.kind == "object":
+            entry.path.unlink(missing_ok=True)
+            return True
+        # A Timeout is an OSError: somebody is about to use it.
+        with _lock_of(entry.path).acquire(timeout=0):
             if _is_used(entry.path):
                 return False
             doomed = entry.path.parent / f".{uuid.uuid4().hex}"
@@ -279,8 +264,14 @@ def _measure(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
-def _lock_of(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
+def _lock(path: Path) -> Any:
+    from filelock import FileLock
+
+    return FileLock(path)
+
+
+def _lock_of(folder: Path) -> Any:
+    return _lock(folder.with_name(f"{folder.name}.lock"))
 
 
 def _is_used(folder: Path) -> bool:
@@ -289,15 +280,11 @@ def _is_used(folder: Path) -> bool:
 
 def _is_held(path: Path) -> bool:
     """Whether a process holds a lock; one that ended, however it did, holds none."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        with _lock(path).acquire(timeout=0):
+            return False
+    except TimeoutError:
         return True
-    lock.release()
-    return False
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def flow_from_bytes(
         from flowhold import cache
 
         digest = hashlib.sha256(data).hexdigest()
-        root, _ = cache.tree(
+        root = cache.tree(
             hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(),
             lambda folder: _write_script(folder, file, data),
         )
@@ -125,7 +125,7 @@ def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
         return manifest
 
     digest = hashlib.sha256(data).hexdigest()
-    root, _ = cache.tree(digest, fill)
+    root = cache.tree(digest, fill)
     return trees.open_tree(digest, root, script, manifest, modules)
 
 
