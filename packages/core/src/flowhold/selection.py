@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,51 +71,38 @@ def find_flow(
             )
         return flow
     found = flows_in(module)
-    listed = ", ".join(repr(found_name) for found_name in found) or "no flow at its top level"
-    if name is None:
-        if not found:
-            raise FlowNotFoundError(
-                f"{where} has no flow at its top level",
-                location=where,
-                hint="define a Flow there, decorate a function with @flow, or name it: "
-                "FILE:ATTRIBUTE",
-            )
-        if len(found) > 1:
-            raise FlowNotFoundError(
-                f"{where} has several flows: {listed}",
-                location=where,
-                hint="say which one by its name",
-            )
-        name = next(iter(found))
-    candidates = found.get(name, [])
-    if len(candidates) > 1:
-        raise FlowNotFoundError(
-            f"{where} has {len(candidates)} flows named {name!r}",
-            location=where,
-            hint="give them different names, or say which one: FILE:ATTRIBUTE",
-        )
-    if not candidates:
-        function = getattr(module, name, None) if name.isidentifier() else None
-        if not callable(function) or isinstance(function, type):
-            raise FlowNotFoundError(
-                f"{where} has no flow {name!r}; found: {listed}",
-                location=where,
-                hint="check the name; flows must be at the top level",
-            )
-        candidates = [function]
-    return adapters.adapt_flow(candidates[0])
+    if name is None and len(found) == 1:
+        (name,) = found
+    candidates = found.get(name or "", [])
+    if not candidates and name and name.isidentifier():
+        function = getattr(module, name, None)
+        if callable(function) and not isinstance(function, type):
+            candidates = [function]
+    if len(candidates) == 1:
+        return adapters.adapt_flow(candidates[0])
+    listed = ", ".join(map(repr, found)) or "no flow at its top level"
+    if candidates:
+        problem = f"{len(candidates)} flows named {name!r}"
+        hint = "give them different names, or say which one: FILE:ATTRIBUTE"
+    elif name is not None:
+        problem = f"no flow {name!r}; found: {listed}"
+        hint = "check the name; flows must be at the top level"
+    elif found:
+        problem, hint = f"several flows: {listed}", "say which one by its name"
+    else:
+        problem = listed
+        hint = "define a Flow there, decorate a function with @flow, or name it: FILE:ATTRIBUTE"
+    raise FlowNotFoundError(f"{where} has {problem}", location=where, hint=hint)
 
 
 def _by_attribute(module: ModuleType, attribute: str, where: str) -> Any:
-    value: Any = module
-    for part in attribute.split("."):
-        try:
-            value = getattr(value, part)
-        except AttributeError:
-            listed = ", ".join(flows_in(module)) or "none"
-            raise FlowNotFoundError(
-                f"{where} has no attribute {attribute!r}; flows found: {listed}", location=where
-            ) from None
+    try:
+        value = attrgetter(attribute)(module)
+    except AttributeError:
+        listed = ", ".join(flows_in(module)) or "none"
+        raise FlowNotFoundError(
+            f"{where} has no attribute {attribute!r}; flows found: {listed}", location=where
+        ) from None
     made = value
     if not adapters.is_flow(value) and not hasattr(value, "run") and _takes_nothing(value):
         with loading_code():
