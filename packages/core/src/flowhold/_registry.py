@@ -8,8 +8,7 @@ from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import reduce
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -67,6 +66,9 @@ class Claim:
         return PluginLoadError(message, storage=self.name, hint=hint)
 
 
+_Offers = dict[tuple[str, str], tuple[Claim, StorageInfo]]
+
+
 class Registry:
     """The plugins of this process; everything is looked up by name and imported when asked for."""
 
@@ -75,22 +77,20 @@ class Registry:
         self.lock = threading.RLock()
         self.manager = pluggy.PluginManager("flowhold")
         self.manager.add_hookspecs(hookspecs)
-        self._direct: dict[Claim, StorageInfo] = {}
-        self._found: dict[tuple[str, str], tuple[Claim, StorageInfo]] = {}
+        self._found: _Offers = {}
         self._ready = False
         own = Claim("plugin", "flowhold", "flowhold", "flowhold", __version__)
         self._direct = self._add(_builtin, own.name, own)
+        """What is offered without entry points; it comes before what is found by them."""
 
     def register(self, plugin: Any, name: str | None) -> None:
         """Add a plugin without entry points."""
         name = name or self.manager.get_canonical_name(plugin)
         with self.lock:
             added = self._add(plugin, name, Claim("plugin", name, name))
-            taken = {(claim.kind, claim.name) for claim in self._direct}
-            for claim in added:
-                if (claim.kind, claim.name) in taken:
-                    self.manager.unregister(name=name)
-                    raise PluginConflictError(f"{claim} is there already", storage=claim.name)
+            for key in added.keys() & self._direct.keys():
+                self.manager.unregister(name=name)
+                raise PluginConflictError(f"{added[key][0]} is there already", storage=key[1])
             self._direct |= added
 
     def unregister(self, plugin: Any) -> None:
@@ -100,34 +100,32 @@ class Registry:
             if name is None or plugin is _builtin:
                 raise PluginNotFoundError(f"{plugin!r} is not registered")
             self.manager.unregister(name=name)
-            self._direct = {c: info for c, info in self._direct.items() if c.plugin != name}
+            left = {key: own for key, own in self._direct.items() if own[0].plugin != name}
+            self._direct = left
 
     def find(self, kind: str, name: str) -> tuple[Claim, StorageInfo]:
         """Return who has that name, importing only that plugin."""
         disabled = _check_enabled(kind, name)
         with self.lock:
-            known = {(c.kind, c.name): (c, info) for c, info in self._direct.items()}
-            known = self._found | known
-            if (kind, name) not in known:
-                claims = _installed(kind)
-                names = {c.name for c in (*self._direct, *claims) if c.kind == kind} - disabled
-                claim = _pick(kind, name, claims, names)
-                added = {(c.kind, c.name): (claim, info) for c, info in self._load(claim).items()}
-                if (kind, name) not in added:
-                    others = ", ".join(repr(own) for what, own in added if what == kind) or "none"
-                    message = f"{claim} cannot be loaded: its plugin names the {kind} {others}"
-                    hint = "the name in flowhold_storages and that of the entry point must agree"
-                    raise PluginLoadError(message, storage=name, hint=hint)
-                known[kind, name] = self._found[kind, name] = added[kind, name]
-            return known[kind, name]
+            if known := self._direct.get((kind, name)) or self._found.get((kind, name)):
+                return known
+            names = {claim.name for claim in self.claims() if claim.kind == kind} - disabled
+            claim = _pick(kind, name, _installed(kind), names)
+            offers = self._load(claim)
+            if (kind, name) not in offers:
+                others = ", ".join(repr(own) for what, own in offers if what == kind) or "none"
+                message = f"{claim} cannot be loaded: its plugin names the {kind} {others}"
+                hint = "the name in flowhold_storages and that of the entry point must agree"
+                raise PluginLoadError(message, storage=name, hint=hint)
+            found = self._found[kind, name] = (claim, offers[kind, name][1])
+            return found
 
     def load_class(self, kind: str, name: str) -> Any:
         """Return the class of a storage or object store."""
         claim, info = self.find(kind, name)
         target = str(info.storage_class if kind == "storage" else info.object_store_class)
-        module, _, attribute = target.partition(":")
         try:
-            found = reduce(getattr, attribute.split("."), import_module(module))
+            found = resolve_name(target)
             if not isinstance(found, type):
                 raise TypeError(f"{target} is not a class")
         except (Exception, SystemExit) as error:
@@ -136,7 +134,8 @@ class Registry:
 
     def claims(self) -> list[Claim]:
         """Return all claims; those without entry points come first."""
-        return [*self._direct, *(claim for kind in _GROUPS for claim in _installed(kind))]
+        direct = [claim for claim, _ in self._direct.values()]
+        return [*direct, *(claim for kind in _GROUPS for claim in _installed(kind))]
 
     def check(self, claim: Claim, claims: list[Claim], *, load: bool) -> None:
         """Raise what using a claim would raise; import nothing unless `load`."""
@@ -184,7 +183,7 @@ class Registry:
                 except PluginError as error:
                     _LOGGER.warning("%s; %s", error, error.hint)
 
-    def _load(self, claim: Claim) -> dict[Claim, StorageInfo]:
+    def _load(self, claim: Claim) -> _Offers:
         with self.lock:
             try:
                 plugin = claim.point.load() if claim.point else None
@@ -194,7 +193,7 @@ class Registry:
                 return self._offers(plugin, claim)
             return self._add(plugin, str(claim), claim)
 
-    def _add(self, plugin: Any, name: str, claim: Claim) -> dict[Claim, StorageInfo]:
+    def _add(self, plugin: Any, name: str, claim: Claim) -> _Offers:
         """Register a plugin with pluggy, or leave all as it was; return what it offers."""
         if self.manager.get_name(plugin) or self.manager.has_plugin(name):
             raise PluginConflictError(f"{claim} is registered already", hint="unregister it first")
@@ -213,8 +212,8 @@ class Registry:
                 self.manager.unregister(name=name)
             raise error if isinstance(error, PluginError) else claim.failed(error) from error
 
-    def _offers(self, plugin: Any, claim: Claim) -> dict[Claim, StorageInfo]:
-        offers = {}
+    def _offers(self, plugin: Any, claim: Claim) -> _Offers:
+        offers: _Offers = {}
         source = (claim.plugin, claim.distribution, claim.version)
         try:
             for hook in self.manager.hook.flowhold_storages.get_hookimpls():
@@ -222,9 +221,11 @@ class Registry:
                 for info in infos:
                     if not isinstance(info, StorageInfo):
                         raise TypeError(f"flowhold_storages returned {info!r}, not a StorageInfo")
-                    offers[Claim("storage", info.name, *source)] = info
+                    names = {"storage": info.name}
                     if info.scheme and info.object_store_class:
-                        offers[Claim("object store", info.scheme, *source)] = info
+                        names["object store"] = info.scheme
+                    for kind, name in names.items():
+                        offers[kind, name] = (Claim(kind, name, *source), info)
         except Exception as error:
             raise claim.failed(error) from error
         return offers
