@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -117,10 +118,10 @@ def read_entries(files: Sequence[Mapping[str, Any]]) -> list[Entry]:
             )
             for file in files
         ]
+        if any(type(entry.size) is not int or entry.size < 0 for entry in entries):
+            raise TypeError("a size is not a number of bytes")
     except (AttributeError, KeyError, TypeError) as error:
         raise IntegrityError("the list of files of this stored flow is damaged") from error
-    if any(type(entry.size) is not int or entry.size < 0 for entry in entries):
-        raise IntegrityError("the list of files of this stored flow is damaged")
     limits = settings.current()
     total = sum(entry.size for entry in entries)
     if len(entries) > limits.max_tree_files or total > limits.max_tree_bytes:
@@ -181,7 +182,7 @@ def check_paths(paths: Sequence[str]) -> None:
         except UnicodeEncodeError:
             too_long = True
         bad_part = any(part in ("", ".", "..") for part in parts)
-        if too_long or bad_part or "\\" in path or any(ord(char) < 32 for char in path):
+        if too_long or bad_part or re.search(r"[\\\x00-\x1f]", path):
             raise SerializationError(
                 f"the file name {path[:200]!r} cannot be stored", hint="rename it"
             )

@@ -74,44 +74,30 @@ class Packing:
 
     def pack(self, flow: Any) -> Payload:
         """Return the object to store for a flow."""
-        if not self.as_script:
-            return self._pickle(flow)
-        own = project.own_modules(self._path().parent)
-        recorded = environment.record(_imported_by(sys.modules[name] for name in own))
-        if self.include is None:
-            return Payload("script", [self._path().read_bytes()], recorded)
-        from flowhold.bundles import pack
+        header: dict[str, Any] = {}
+        body: list[bytes] = []
+        if self.as_script:
+            kind = "script" if self.include is None else "bundle"
+            own = project.own_modules(self._path().parent)
+            recorded = environment.record(_imported_by(sys.modules[name] for name in own))
+            if self.include is None:
+                return Payload(kind, [self._path().read_bytes()], recorded)
+        else:
+            from flowhold.pickling import dump
 
-        entries = self._entries()
-        header = {
-            "kind": "bundle",
-            "script": self._path().name,
-            "files": [entry.to_json() for entry in entries],
-        }
-        return Payload("bundle", [seal(header), *pack(self._path().parent, entries)], recorded)
-
-    def _pickle(self, flow: Any) -> Payload:
-        from flowhold.pickling import dump
-
-        body, used = dump(unadapt(flow), self.modules)
-        recorded = environment.record(used)
-        header = {
-            "kind": "pickle",
-            "flow": flow.name,
-            "environment": recorded,
-            "pickle": sum(map(len, body)),
-        }
-        files: list[bytes] = []
+            kind = "pickle"
+            body, used = dump(unadapt(flow), self.modules)
+            recorded = environment.record(used)
+            header = {"flow": flow.name, "environment": recorded, "pickle": sum(map(len, body))}
         if self.include is not None:
             from flowhold.bundles import pack
 
-            root = self._path().parent
-            entries = self._entries()
-            files = pack(root, entries)
-            header["files"] = [entry.to_json() for entry in entries]
-            header["script"] = self._path().name
-            header["modules"] = _relative(root)
-        return Payload("pickle", [seal(header), *body, *files], recorded)
+            path, entries = self._path(), self._entries()
+            body += pack(path.parent, entries)
+            header |= {"script": path.name, "files": [entry.to_json() for entry in entries]}
+            if not self.as_script:
+                header["modules"] = _relative(path.parent)
+        return Payload(kind, [seal({**header, "kind": kind}), *body], recorded)
 
     def _entries(self) -> list[Any]:
         from flowhold.bundles import collect
@@ -144,11 +130,8 @@ def _imported_by(modules: Iterable[ModuleType]) -> set[str]:
     names = set()
     for module in modules:
         for value in vars(module).values():
-            name = (
-                value.__name__
-                if isinstance(value, ModuleType)
-                else getattr(value, "__module__", "")
-            )
+            is_module = isinstance(value, ModuleType)
+            name = getattr(value, "__name__" if is_module else "__module__", "")
             if isinstance(name, str) and not name.startswith(trees.PREFIX):
                 names.add(name)
     return names

@@ -56,12 +56,16 @@ def flow_from_bytes(
         from flowhold import cache
 
         digest = hashlib.sha256(data).hexdigest()
-        root = cache.tree(
-            hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(),
-            lambda folder: _write_script(folder, file, data),
-        )
+        manifest = {file: digest}
+
+        def write(folder: Path) -> dict[str, str]:
+            (folder / file).write_bytes(data)
+            (folder / file).chmod(0o400)
+            return manifest
+
+        root = cache.tree(hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(), write)
         # What is imported is checked by what was verified now, not by what the cache says of it.
-        tree = trees.open_tree(digest, root, file, {file: digest})
+        tree = trees.open_tree(digest, root, file, manifest)
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
     if is_envelope(data) or kind != "pickle":
         envelope = open_envelope(data)
@@ -127,13 +131,6 @@ def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
     digest = hashlib.sha256(data).hexdigest()
     root = cache.tree(digest, fill)
     return trees.open_tree(digest, root, script, manifest, modules)
-
-
-def _write_script(folder: Path, file: str, data: bytes) -> dict[str, str]:
-    path = folder / file
-    path.write_bytes(data)
-    path.chmod(0o400)
-    return {file: hashlib.sha256(data).hexdigest()}
 
 
 def _prefect1(data: bytes) -> tuple[bytes, dict[str, Any]] | None:
