@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from flowhold.reference import Reference
 from flowhold.trust import check_trust
 
 __all__ = ["Check", "check_reference"]
+
+_BYTES = ("signature", "storage", "credentials", "existence", "digest")
+_CODE = ("imports", "flow")
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,12 @@ def check_reference(reference: Reference, *, load: bool = True) -> list[Check]:
         Checks named ``signature``, ``storage``, ``credentials``, ``existence``, ``digest``,
         ``imports``, ``flow`` and ``environment``. A step that needs one that failed is skipped.
     """
-    checks = list(_of_bytes(reference))
-    failed = any(check.status == "fail" for check in checks)
-    names = [check.name for check in checks]
-    later = ("storage", "credentials", "existence", "digest")
-    checks += [Check(name, "skip", "not checked") for name in later if name not in names]
-    checks += _of_code(reference) if load and not failed else _skipped()
-    return [*checks, _of_environment(reference)]
+    checks = {name: Check(name, "skip", "not checked") for name in _BYTES}
+    checks |= {name: Check(name, "skip", "not loaded") for name in _CODE}
+    checks |= {check.name: check for check in _of_bytes(reference)}
+    if load and all(check.status != "fail" for check in checks.values()):
+        checks |= {check.name: check for check in _of_code(reference)}
+    return [*checks.values(), _of_environment(reference)]
 
 
 def _of_bytes(reference: Reference) -> Iterator[Check]:
@@ -79,12 +81,7 @@ def _of_bytes(reference: Reference) -> Iterator[Check]:
         resolve(storage.secrets)
         return "; ".join(f"{name}: {locate(name)}" for name in storage.secrets) or "none are named"
 
-    steps: dict[str, Callable[[], str]] = {
-        "signature": trust,
-        "storage": plugin,
-        "credentials": credentials,
-    }
-    for name, step in steps.items():
+    for name, step in zip(_BYTES, (trust, plugin, credentials), strict=False):
         try:
             yield Check(name, "ok", step())
         except Exception as error:  # noqa: BLE001 (that is what is looked for)
@@ -111,26 +108,21 @@ def _of_object(reference: Reference, storage: Any) -> Iterator[Check]:
             yield Check("digest", "warn", "floating: nothing is recorded to check it by")
 
 
-def _of_code(reference: Reference) -> list[Check]:
-    found = Check("flow", "skip", "not loaded")
+def _of_code(reference: Reference) -> Iterator[Check]:
     try:
         with warnings.catch_warnings():
             # The check of the environment says it.
             warnings.filterwarnings("ignore", ".* was stored in another environment", UserWarning)
             flow = load_reference(reference)
     except FlowNotFoundError as error:
-        return [Check("imports", "ok", "its code is imported"), _failed("flow", error)]
+        yield Check("imports", "ok", "its code is imported")
+        yield _failed("flow", error)
     except Exception as error:  # noqa: BLE001
-        return [_failed("imports", error), found]
-    kind = f"{type(flow).__module__}.{type(flow).__qualname__}"
-    return [
-        Check("imports", "ok", "its code is imported"),
-        Check("flow", "ok", f"{flow.name!r} is a {kind}"),
-    ]
-
-
-def _skipped() -> list[Check]:
-    return [Check(name, "skip", "not loaded") for name in ("imports", "flow")]
+        yield _failed("imports", error)
+    else:
+        yield Check("imports", "ok", "its code is imported")
+        kind = f"{type(flow).__module__}.{type(flow).__qualname__}"
+        yield Check("flow", "ok", f"{flow.name!r} is a {kind}")
 
 
 def _of_environment(reference: Reference) -> Check:
