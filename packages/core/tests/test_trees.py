@@ -223,7 +223,7 @@ def test_what_is_no_script_is_named(tmp_path, name, problem):
 
 
 def test_it_is_known_while_a_script_loads_and_only_then(tmp_path):
-    text = "from flowhold.loading import is_loading\nimport flowhold\n"
+    text = "from flowhold.trees import is_loading\nimport flowhold\n"
     text += "SEEN = is_loading()\n@flowhold.flow\ndef etl(): return SEEN, is_loading()\n"
     assert not is_loading()
     assert flowhold.load(write(tmp_path / "p", etl=text)).run().result == (True, False)

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from flowhold import plugins
 from flowhold.errors import ConfigurationError, FlowholdError
 from flowhold.reference import Reference
-from flowhold.trees import is_loading
 from flowhold.trust import check_trust
 
 if TYPE_CHECKING:
     from flowhold.catalog import Catalog
 
-__all__ = ["find_reference", "is_loading", "is_path", "load", "load_reference", "load_script"]
+__all__ = ["find_reference", "is_path", "load", "load_reference", "load_script"]
 
 
 def load(
@@ -117,10 +116,5 @@ def find_reference(
 
 def is_path(text: str) -> bool:
     """Whether ``text`` means a file, and not a flow's name."""
-    if (
-        text.endswith((".py", ".json"))
-        or os.sep in text
-        or (os.altsep is not None and os.altsep in text)
-    ):
-        return True
-    return ".py:" in text
+    marks = (os.sep, os.altsep or os.sep, ".py:")
+    return text.endswith((".py", ".json")) or any(mark in text for mark in marks)

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ __all__ = [
     "PREFIX",
     "Tree",
     "is_loading",
-    "loaded_tree",
     "loading_code",
     "neutral",
     "open_folder",
@@ -52,7 +50,7 @@ def loading_code() -> Iterator[None]:
         _loading.reset(token)
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds the modules of every open tree."""
 
     @staticmethod
@@ -61,9 +59,6 @@ class _Finder(MetaPathFinder):
             return None
         tree = _trees.get(fullname.partition(".")[0])
         return tree.find(fullname) if tree else None
-
-
-_finder = _Finder()
 
 
 def open_tree(
@@ -108,11 +103,6 @@ def open_folder(script: Path) -> Tree:
         return _open(Tree(PREFIX + digest.hexdigest()[:40], path.parent, path.name))
 
 
-def loaded_tree(name: str) -> Tree | None:
-    """Return the tree that a module of this name belongs to, or None."""
-    return _trees.get(name.partition(".")[0])
-
-
 def open_trees() -> list[Tree]:
     """Return the trees of this process that have modules loaded."""
     with _lock:
@@ -127,9 +117,9 @@ def neutral(text: str) -> str:
 def _open(tree: Tree) -> Tree:
     """Return the open tree of that name and folder, or make this one it."""
     with _lock:
-        if _finder not in sys.meta_path:
+        if _Finder not in sys.meta_path:
             # Before the finder of Python's own that would look into the folders of packages.
-            sys.meta_path.insert(0, _finder)
+            sys.meta_path.insert(0, _Finder)
         known = _trees.get(tree.name)
         if known is not None and known.root == tree.root:
             return known
