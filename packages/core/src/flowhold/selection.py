@@ -15,7 +15,14 @@ from flowhold import adapters
 from flowhold.errors import ConfigurationError, FlowNotFoundError
 from flowhold.trees import loading_code
 
-__all__ = ["find_flow", "flows_in", "import_named", "module_of_main", "split_target"]
+__all__ = [
+    "find_flow",
+    "flows_in",
+    "import_named",
+    "module_of_main",
+    "no_module",
+    "split_target",
+]
 
 
 def split_target(text: str) -> tuple[str, str | None]:
@@ -142,12 +149,17 @@ def import_named(name: str) -> ModuleType:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise FlowNotFoundError(
-                f"there is no module {name!r} here",
-                location=name,
-                hint="install the package that has it, or put its folder on PYTHONPATH",
-            ) from error
+            raise no_module(name) from error
         raise
+
+
+def no_module(name: str) -> FlowNotFoundError:
+    """Return the error that says that a module cannot be imported here."""
+    return FlowNotFoundError(
+        f"there is no module {name!r} here",
+        location=name,
+        hint="install the package that has it, or put its folder on PYTHONPATH",
+    )
 
 
 def module_of_main() -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, ClassVar
 
 from flowhold import environment
 from flowhold.errors import FlowNotFoundError
-from flowhold.selection import find_flow, import_named, module_of_main, split_target
+from flowhold.selection import find_flow, import_named, module_of_main, no_module, split_target
 from flowhold.storage.records import Record
 from flowhold.storage.scripts import ScriptStorage
 
@@ -68,14 +69,7 @@ def flow_of_module(
 
 def check_module(target: str) -> str:
     """Return where a module is, without importing it itself; raise FlowNotFoundError if nowhere."""
-    spec = _spec(target)
-    if spec is None:
-        raise FlowNotFoundError(
-            f"there is no module {target!r} here",
-            location=target,
-            hint="install the package that has it, or put its folder on PYTHONPATH",
-        )
-    return f"{target} is {spec.origin or 'a namespace package'}, floating"
+    return f"{target} is {_spec(target).origin or 'a namespace package'}, floating"
 
 
 def module_fingerprint(target: str) -> str | None:
@@ -93,21 +87,20 @@ def extract_module(target: str, folder: Path) -> None:
 
 
 def _source(target: str) -> Path | None:
-    check_module(target)
-    spec = _spec(target)
-    origin = Path(spec.origin) if spec and spec.origin else None
-    return origin if origin and origin.is_file() else None
+    origin = Path(_spec(target).origin or "")
+    return origin if origin.is_file() else None
 
 
-def _spec(target: str) -> ModuleSpec | None:
+def _spec(target: str) -> ModuleSpec:
     """Find a module as an import would, but without importing the packages that it is in."""
     top, *parts = target.split(".")
-    try:
+    spec = None
+    with suppress(ImportError, ValueError, AttributeError):
         spec = importlib.util.find_spec(top)
         for part in parts:
-            if spec is None or spec.submodule_search_locations is None:
-                return None
-            spec = PathFinder.find_spec(f"{spec.name}.{part}", [*spec.submodule_search_locations])
-    except (ImportError, ValueError, AttributeError):
-        return None
+            folders = (spec and spec.submodule_search_locations) or []
+            spec = PathFinder.find_spec(f"{top}.{part}", [*folders])
+            top = f"{top}.{part}"
+    if spec is None:
+        raise no_module(target)
     return spec
