@@ -110,11 +110,8 @@ def _check_name(name: str) -> None:
 
 def _find(name: str) -> str | None:
     _check_name(name)
-    for provider, _ in _PROVIDERS:
-        value = provider(name)
-        if value is not None:
-            return value
-    return None
+    values = (find(name) for find, _ in _PROVIDERS)
+    return next((value for value in values if value is not None), None)
 
 
 def _from_block(name: str) -> str | None:

@@ -154,18 +154,17 @@ def adapt_flow(obj: Any) -> Any:
     Raises:
         ConfigurationError: It cannot be one.
     """
-    adapted = _adapted(obj)
-    if adapted is None and isinstance(obj, FunctionType):
-        adapted = FunctionFlow(obj)
-    if adapted is None and not isinstance(obj, type):
-        named = isinstance(getattr(obj, "name", None), str)
-        adapted = obj if named and callable(getattr(obj, "run", None)) else None
-    if adapted is None:
-        raise ConfigurationError(
-            f"{obj!r:.60} is not a flow",
-            hint="give a Flow, a function, or an object with a name (a string) and a run method",
-        )
-    return adapted
+    if (adapted := _adapted(obj)) is not None:
+        return adapted
+    if isinstance(obj, FunctionType):
+        return FunctionFlow(obj)
+    named = isinstance(getattr(obj, "name", None), str) and not isinstance(obj, type)
+    if named and callable(getattr(obj, "run", None)):
+        return obj
+    raise ConfigurationError(
+        f"{obj!r:.60} is not a flow",
+        hint="give a Flow, a function, or an object with a name (a string) and a run method",
+    )
 
 
 def is_flow(obj: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,7 +181,7 @@ def check_paths(paths: Sequence[str]) -> None:
         except UnicodeEncodeError:
             too_long = True
         bad_part = any(part in ("", ".", "..") for part in parts)
-        if too_long or bad_part or re.search(r"[\\\x00-\x1f]", path):
+        if too_long or bad_part or "\\" in path or any(ord(char) < 32 for char in path):
             raise SerializationError(
                 f"the file name {path[:200]!r} cannot be stored", hint="rename it"
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowhold.errors import SerializationError
 
@@ -23,12 +23,11 @@ MAX_HEADER = 64 << 20
 _HEAD = struct.Struct(">8sHI")
 
 
-class Envelope:
+class Envelope(NamedTuple):
     """An opened container: its ``header``, and its ``body`` as a view of the bytes behind it."""
 
-    def __init__(self, header: dict[str, Any], body: memoryview) -> None:
-        self.header = header
-        self.body = body
+    header: dict[str, Any]
+    body: memoryview
 
     @property
     def kind(self) -> str:

@@ -48,11 +48,6 @@ def _parameters(node: Node) -> list[str]:
 
 def _text(name: str) -> str:
     """Return a name as a quoted label; what Mermaid would read otherwise as its codes."""
-    return (
-        '"'
-        + "".join(
-            char if char.isprintable() and char not in '"#&<>`\\' else f"#{ord(char)};"
-            for char in name
-        )
-        + '"'
-    )
+    unsafe = '"#&<>`\\'
+    chars = (c if c.isprintable() and c not in unsafe else f"#{ord(c)};" for c in name)
+    return f'"{"".join(chars)}"'

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 import cloudpickle
@@ -60,13 +60,13 @@ def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[byte
     Raises:
         SerializationError: Something in the flow cannot be pickled.
     """
-    sink = _Sink()
+    parts: list[bytes] = []
     with by_value(modules) as carried:
-        pickler = Pickler(sink)
+        pickler = Pickler(SimpleNamespace(write=lambda data: parts.append(bytes(data))))
         with readable(flow):
             pickler.dump(flow)
     names = {name for name in pickler.modules if name.partition(".")[0] not in carried}
-    return sink.parts, names
+    return parts, names
 
 
 @contextmanager
@@ -114,17 +114,6 @@ def load(data: bytes | memoryview, tree: trees.Tree | None = None) -> Any:
     if tree is None:
         return pickle.loads(data)
     return _Unpickler(io.BufferedReader(_Source(data)), tree).load()
-
-
-class _Sink:
-    """Takes the buffers that a pickler writes, without copying them."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def write(self, data: bytes | memoryview) -> int:
-        self.parts.append(bytes(data))
-        return len(data)
 
 
 class _Source(io.RawIOBase):
