@@ -13,7 +13,7 @@ from pathlib import Path
 from flowhold.errors import ConfigurationError, PluginError, SecretNotFoundError
 from flowhold.settings import find_config_dir, read_toml, stat_file
 
-__all__ = ["locate", "provided", "resolve", "secret", "secrets"]
+__all__ = ["locate", "provided", "resolve", "secret", "secrets", "secrets_file"]
 
 # An error raised here must not hold a value: not in its text, its causes, or the variables of the
 # frames in its traceback, which crash reporters collect.
@@ -139,16 +139,21 @@ def _from_folder(name: str) -> str | None:
     raise ConfigurationError(f"secret {path} is not UTF-8 text")
 
 
-def _from_toml(name: str) -> str | None:
+def secrets_file() -> Path | None:
+    """Return ``secrets.toml``, None if there is none; raise if others could read or change it."""
     path = find_config_dir() / "secrets.toml"
-    if (stat := stat_file(path)) is None:
-        return None
-    if os.name == "posix" and stat.st_mode & 0o077:
+    stat = stat_file(path)
+    if stat and os.name == "posix" and stat.st_mode & 0o077:
         raise ConfigurationError(
             f"{path} is not used, because other users may read or change it",
             hint=f"run: chmod 600 {path}",
         )
-    value = read_toml(path).get(name)
+    return path if stat else None
+
+
+def _from_toml(name: str) -> str | None:
+    path = secrets_file()
+    value = read_toml(path).get(name) if path else None
     if value is None or isinstance(value, str):
         return value
     del value

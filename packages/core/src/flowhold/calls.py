@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowhold.flows import Flow
     from flowhold.results import Result
 
-__all__ = ["Call", "TaskRun", "describe", "logger", "lost", "receive", "run_task"]
+__all__ = ["Call", "TaskRun", "describe", "logger", "lost", "receive", "run_task", "text_of"]
 
 _current: ContextVar[str] = ContextVar("flowhold_task", default="")
 _loading = threading.Lock()
@@ -185,9 +185,14 @@ class _WorkerTraceback(Exception):
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's type and text, even where its text cannot be made."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001
-        text = "(no text)"
+    """Return an error's type and text."""
+    text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """Return an error's text, or what stands for it where it cannot be made."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 (errors of any making)
+        return "(its text cannot be shown)"

@@ -11,19 +11,19 @@ from dataclasses import fields
 from pathlib import Path
 
 from flowhold import __version__, plugins, settings
+from flowhold._secrets import secrets_file
 from flowhold.catalog import Catalog
-from flowhold.checking import Check
-from flowhold.errors import AccessDeniedError
+from flowhold.errors import AccessDeniedError, ConfigurationError, PluginError
 
-__all__ = ["CHECKS", "Check"]
-
-
-def _python() -> Check:
-    return Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
+__all__ = ["CHECKS"]
 
 
-def _flowhold() -> Check:
-    return Check("flowhold", "ok", f"{__version__} in {Path(plugins.__file__).parent}")
+def _python() -> str:
+    return f"{platform.python_version()} at {sys.executable}"
+
+
+def _flowhold() -> str:
+    return f"{__version__} in {Path(plugins.__file__).parent}"
 
 
 def _files() -> list[Path]:
@@ -35,7 +35,7 @@ def _files() -> list[Path]:
     return [*found, user] if user.is_file() else found
 
 
-def _configuration() -> Check:
+def _configuration() -> str:
     current = settings.current()
     files = _files()
     contents = {path: settings.read_toml(path) for path in files}
@@ -46,10 +46,10 @@ def _configuration() -> Check:
         places += [str(path) for path in files if field.name in contents[path]]
         sources += [f"{field.name} from {place}" for place in places[:1]]
     read = ", ".join(map(str, files)) or f"no file ({settings.find_config_dir() / 'config.toml'})"
-    return Check("settings", "ok", f"{read}; {', '.join(sources) or 'all are defaults'}")
+    return f"{read}; {', '.join(sources) or 'all are defaults'}"
 
 
-def _catalog() -> Check:
+def _catalog() -> str:
     catalog = Catalog()
     count = sum(1 for _ in catalog.names())
     store = catalog.store
@@ -61,26 +61,26 @@ def _catalog() -> Check:
         probe = f".doctor-{uuid.uuid4().hex}"
         store.put(probe, b"")
         store.delete(probe)
-    return Check("catalog", "ok", f"{catalog.url}: {count} flows, writable")
+    return f"{catalog.url}: {count} flows, writable"
 
 
-def _storage() -> Check:
+def _storage() -> str:
     name = settings.current().storage
     cls = plugins.storage_class(name)
-    return Check("storage", "ok", f"{name} is {cls.__module__}.{cls.__qualname__}")
+    return f"{name} is {cls.__module__}.{cls.__qualname__}"
 
 
-def _cache() -> Check:
+def _cache() -> str:
     current = settings.current()
     _demand_writable(current.cache_dir, "FLOWHOLD_CACHE_DIR")
     size = 0
     for folder, _, names in os.walk(current.cache_dir):
         size += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
     mebibytes, limit = size / 2**20, current.cache_max_bytes / 2**20
-    return Check("cache", "ok", f"{current.cache_dir}: {mebibytes:,.1f} of {limit:,.0f} MiB")
+    return f"{current.cache_dir}: {mebibytes:,.1f} of {limit:,.0f} MiB"
 
 
-def _plugins() -> Check:
+def _plugins() -> str:
     rows = plugins.listing(check=True)
     counts = {row["status"]: 0 for row in rows if row["status"] != "available"}
     problems, hints = [], []
@@ -92,29 +92,25 @@ def _plugins() -> Check:
             hints.append(row["hint"])
     if problems:
         hint = next(filter(None, hints), None)
-        return Check("plugins", "fail", "; ".join(dict.fromkeys(problems)), hint)
-    return Check("plugins", "ok", ", ".join(f"{count} {word}" for word, count in counts.items()))
+        raise PluginError("; ".join(dict.fromkeys(problems)), hint=hint)
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
-def _secrets() -> Check:
+def _secrets() -> str:
     found = []
     names = [name for name in os.environ if name.startswith("FLOWHOLD_SECRET_")]
     if names:
         found.append(f"variables {', '.join(sorted(names))}")
     if folder := os.environ.get("FLOWHOLD_SECRETS_DIR"):
         if not os.path.isdir(folder):
-            return Check(
-                "secrets", "fail", f"{folder} is not a folder", "correct FLOWHOLD_SECRETS_DIR"
+            raise ConfigurationError(
+                f"{folder} is not a folder", hint="correct FLOWHOLD_SECRETS_DIR"
             )
         found.append(f"folder {folder}")
-    path = settings.find_config_dir() / "secrets.toml"
-    if path.exists():
-        if os.name == "posix" and path.stat().st_mode & 0o077:
-            detail = f"{path} is not used, because other users may read or change it"
-            return Check("secrets", "fail", detail, f"run: chmod 600 {path}")
+    if path := secrets_file():
         settings.read_toml(path)
         found.append(f"file {path}")
-    return Check("secrets", "ok", "; ".join(found) or "none is set up")
+    return "; ".join(found) or "none is set up"
 
 
 def _demand_writable(folder: Path, setting: str) -> None:
@@ -129,7 +125,7 @@ def _demand_writable(folder: Path, setting: str) -> None:
         )
 
 
-CHECKS: dict[str, Callable[[], Check]] = {
+CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
     "flowhold": _flowhold,
     "settings": _configuration,
@@ -139,3 +135,4 @@ CHECKS: dict[str, Callable[[], Check]] = {
     "plugins": _plugins,
     "secrets": _secrets,
 }
+"""By name; each returns what it found, or raises what is wrong."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from flowhold import calls
 from flowhold.environment import place
 from flowhold.errors import ConfigurationError, FlowholdError
 
@@ -62,27 +63,19 @@ def outline(error: BaseException) -> dict[str, str | None]:
     hint = getattr(error, "hint", None)
     return {
         "type": type(error).__name__,
-        "message": _placed(_text(error), error),
+        "message": _placed(calls.text_of(error), error),
         "hint": hint if isinstance(hint, str) else None,
     }
 
 
 def describe(error: BaseException) -> str:
     """Return an error's type, text, and place in the user's code."""
-    text = _text(error)
-    return _placed(f"{type(error).__name__}: {text}" if text else type(error).__name__, error)
+    return _placed(calls.describe(error), error)
 
 
 def show_traceback(error: BaseException) -> None:
     """Print a traceback to stderr."""
     traceback.print_exception(error, file=sys.stderr)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 (errors of any making)
-        return "(its text cannot be shown)"
 
 
 def _placed(text: str, error: BaseException) -> str:

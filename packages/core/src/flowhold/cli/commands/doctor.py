@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowhold.cli.checks import CHECKS, Check
+from flowhold.checking import Check
+from flowhold.cli.checks import CHECKS
 from flowhold.cli.command import as_command
 from flowhold.cli.failures import explain
 from flowhold.cli.session import Session
@@ -17,7 +18,7 @@ def command(session: Session) -> int:
     checks = []
     for name, function in CHECKS.items():
         try:
-            checks.append(function())
+            checks.append(Check(name, "ok", function()))
         except Exception as error:  # noqa: BLE001 (that is what is looked for)
             failure = explain(error)
             checks.append(Check(name, "fail", failure.message, failure.hint))
