@@ -135,18 +135,19 @@ def _to_bytes(run: TaskRun) -> bytes:
     trace = ""
     if run.error is not None:
         trace = "".join(traceback.format_exception(run.error))
-        try:
-            pickle.loads(cloudpickle.dumps(run.error))
-        except Exception:  # noqa: BLE001 (errors are of any making)
-            run = TaskRun(run.name, "failed", error=RuntimeError(describe(run.error)))
     try:
-        return cast("bytes", cloudpickle.dumps((run, trace)))
+        data = cloudpickle.dumps((run, trace))
+        if run.error is not None:
+            pickle.loads(data)  # errors are of any making, and not all can be read back
     except Exception as error:  # noqa: BLE001
-        problem = SerializationError(
+        problem: Exception = SerializationError(
             f"the value of task {run.name!r} cannot be sent back: {describe(error)}",
             hint="return what can be pickled, or run in threads",
         )
-        return cast("bytes", cloudpickle.dumps((TaskRun(run.name, "failed", error=problem), "")))
+        if run.error is not None:
+            problem = RuntimeError(describe(run.error))
+        data = cloudpickle.dumps((TaskRun(run.name, "failed", error=problem), trace))
+    return cast("bytes", data)
 
 
 def receive(name: str, future: Future[Any]) -> TaskRun:

@@ -91,16 +91,14 @@ def by_value(modules: Sequence[str | ModuleType] = ()) -> Iterator[set[str]]:
     """
     with _lock:
         chosen = {module.__name__: module for module in [*_named(modules), *_own()]}
-        known = set(cloudpickle.list_registry_pickle_by_value())
-        for name, module in chosen.items():
-            if name not in known:
-                cloudpickle.register_pickle_by_value(module)
+        new = chosen.keys() - cloudpickle.list_registry_pickle_by_value()
+        for name in new:
+            cloudpickle.register_pickle_by_value(chosen[name])
         try:
             yield {name.partition(".")[0] for name in chosen} | {"__main__"}
         finally:
-            for name, module in chosen.items():
-                if name not in known:
-                    cloudpickle.unregister_pickle_by_value(module)
+            for name in new:
+                cloudpickle.unregister_pickle_by_value(chosen[name])
 
 
 def load(data: bytes | memoryview, tree: trees.Tree | None = None) -> Any:

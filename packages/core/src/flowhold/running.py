@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import uuid
 import warnings
-from collections import deque
 from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -108,6 +107,7 @@ class _Run:
 
     def run_on(self, executor: Executor) -> None:
         from concurrent.futures import Executor
+        from graphlib import TopologicalSorter
         from queue import SimpleQueue
 
         if not isinstance(executor, Executor):
@@ -116,33 +116,27 @@ class _Run:
                 hint="give a concurrent.futures.Executor; a Dask client has get_executor()",
             )
         nodes = self.flow.tasks
-        waiting = {name: len(node.upstream) for name, node in nodes.items()}
-        followers: dict[str, list[str]] = {name: [] for name in nodes}
-        for name, node in nodes.items():
-            for upstream in node.upstream:
-                followers[upstream].append(name)
-        ready = deque(name for name, count in waiting.items() if not count)
+        order = TopologicalSorter({name: node.upstream for name, node in nodes.items()})
+        order.prepare()
         pending: dict[Future[Any], str] = {}
         # Futures put themselves in; concurrent.futures.wait would look at all of them each time.
         done: SimpleQueue[Future[Any]] = SimpleQueue()
         try:
-            while ready or pending:
-                if ready:
-                    name = ready.popleft()
+            while order.is_active():
+                ready = order.get_ready()
+                for name in ready:
                     begun = self.begin(executor, nodes[name])
-                    if not isinstance(begun, TaskRun):
+                    if isinstance(begun, TaskRun):
+                        self.finish(begun)
+                        order.done(name)
+                    else:
                         pending[begun] = name
                         begun.add_done_callback(done.put)
-                        continue
-                    self.finish(begun)
-                else:
+                if not ready:
                     future = done.get()
                     name = pending.pop(future)
                     self.finish(receive(name, future))
-                for follower in followers[name]:
-                    waiting[follower] -= 1
-                    if not waiting[follower]:
-                        ready.append(follower)
+                    order.done(name)
         finally:
             for future in pending:
                 future.cancel()
