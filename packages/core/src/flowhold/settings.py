@@ -16,7 +16,7 @@ from typing import Any
 
 from flowhold.errors import ConfigurationError
 
-__all__ = ["Settings", "current", "find_config_dir", "read_toml", "stat_file"]
+__all__ = ["Settings", "current", "find_config_dir", "project_file", "read_toml", "stat_file"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,9 @@ _WANTED = {
     "str | None": "a URL or a path",
     "tuple[str, ...]": "a list of strings",
 }
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+BOOLS = dict.fromkeys(("1", "true", "yes", "on"), True)
+BOOLS |= dict.fromkeys(("0", "false", "no", "off"), False)
+"""What text means, in lower case."""
 
 
 def current(**overrides: Any) -> Settings:
@@ -63,7 +65,8 @@ def current(**overrides: Any) -> Settings:
     """
     config_dir = find_config_dir()
     values = {**(_file(config_dir / "config.toml") or {}), "config_dir": config_dir}
-    project = _project()
+    own = project_file()
+    project = (own and _file(own, project=True)) or {}
     # A project may disable plugins, but not enable those that the user has disabled.
     disabled = (*values.get("disabled_plugins", ()), *project.get("disabled_plugins", ()))
     values.update(project, disabled_plugins=tuple(dict.fromkeys(disabled)))
@@ -83,6 +86,15 @@ def find_config_dir() -> Path:
     """Return the config directory: ``FLOWHOLD_CONFIG_DIR``, else the platform's for this user."""
     text = os.environ.get("FLOWHOLD_CONFIG_DIR", "").strip()
     return Path(_checked("Path", text, "FLOWHOLD_CONFIG_DIR")) if text else _default("config_dir")
+
+
+def project_file() -> Path | None:
+    """Return the first ``flowhold.toml`` upwards from the working directory, if there is one."""
+    with suppress(FileNotFoundError):  # the working directory was removed
+        for parent in (Path.cwd() / "flowhold.toml").parents:
+            if stat_file(parent / "flowhold.toml"):
+                return parent / "flowhold.toml"
+    return None
 
 
 def stat_file(path: Path) -> os.stat_result | None:
@@ -120,14 +132,6 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
         return {}, "is not valid TOML" + "".join(place[-1:])
 
 
-def _project() -> Mapping[str, Any]:
-    with suppress(FileNotFoundError):  # the working directory was removed
-        for parent in (Path.cwd() / "flowhold.toml").parents:
-            if (found := _file(parent / "flowhold.toml", project=True)) is not None:
-                return found
-    return {}
-
-
 def _file(path: Path, *, project: bool = False) -> Mapping[str, Any] | None:
     stat = stat_file(path)
     version = stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -141,7 +145,7 @@ def _settings_in(path: Path, project: bool, _version: tuple[int, ...]) -> Mappin
         # Trees in a cache are run as they are, so a cache that came with a project is not used.
         trust = name in ("trusted_keys", "config_dir", "cache_dir")
         if project and (trust or (name == "require_signature" and value is False)):
-            warnings.warn(f"{name} in {path} is ignored: it could loosen trust", stacklevel=5)
+            warnings.warn(f"{name} in {path} is ignored: it could loosen trust", stacklevel=4)
             continue
         values[name] = _checked(_kind(name, str(path)), value, f"{name} in {path}", path.parent)
     return values
@@ -175,8 +179,8 @@ def _checked(kind: str, value: Any, label: str, base: Path | None = None) -> Any
 
 
 def _from_text(kind: str, text: str) -> Any:
-    if kind == "bool" and text.lower() in _TRUE + _FALSE:
-        return text.lower() in _TRUE
+    if kind == "bool":
+        return BOOLS.get(text.lower(), text)
     if kind == "int" and re.fullmatch("[0-9]{1,18}", text):
         return int(text)
     if kind == "tuple[str, ...]":

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from flowhold import __version__, plugins, settings
+from flowhold import __version__, cache, plugins, settings
 from flowhold._secrets import secrets_file
 from flowhold.catalog import Catalog
 from flowhold.errors import AccessDeniedError, ConfigurationError, PluginError
@@ -28,11 +28,8 @@ def _flowhold() -> str:
 
 def _files() -> list[Path]:
     """Return the configuration files that are read, the one that wins first."""
-    folders = [Path.cwd(), *Path.cwd().parents]
-    project = [folder / "flowhold.toml" for folder in folders]
-    found = [path for path in project if path.is_file()][:1]
     user = settings.find_config_dir() / "config.toml"
-    return [*found, user] if user.is_file() else found
+    return [*filter(None, [settings.project_file()]), *([user] if user.is_file() else [])]
 
 
 def _configuration() -> str:
@@ -73,9 +70,7 @@ def _storage() -> str:
 def _cache() -> str:
     current = settings.current()
     _demand_writable(current.cache_dir, "FLOWHOLD_CACHE_DIR")
-    size = 0
-    for folder, _, names in os.walk(current.cache_dir):
-        size += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
+    size = sum(entry.size for entry in cache.entries())
     mebibytes, limit = size / 2**20, current.cache_max_bytes / 2**20
     return f"{current.cache_dir}: {mebibytes:,.1f} of {limit:,.0f} MiB"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from flowhold.cli import streams
 from flowhold.cli.text import columns, one_line, printable
+from flowhold.settings import BOOLS
 
 if TYPE_CHECKING:
     from flowhold.checking import Check
@@ -34,7 +35,8 @@ class Session:
         if "--" in options:
             del options[options.index("--") :]
         self.json = "--json" in options
-        self.debug = "--debug" in options or _is_true(os.environ.get("FLOWHOLD_DEBUG", ""))
+        wanted = os.environ.get("FLOWHOLD_DEBUG", "").strip().lower()
+        self.debug = "--debug" in options or BOOLS.get(wanted, bool(wanted))
         self._document: Any = _NOTHING
 
     @contextmanager
@@ -168,7 +170,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
-
-
-def _is_true(text: str) -> bool:
-    return text.strip().lower() not in ("", "0", "false", "no", "off")

@@ -10,15 +10,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from flowhold.errors import ConfigurationError
+from flowhold.settings import BOOLS
 
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
 
 __all__ = ["parse_options"]
 
-_BOOLS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
-    ("false", "no", "off", "0"), False
-)
 _LISTS = {"list", "sequence", "iterable", "collection", "tuple", "set", "frozenset"}
 _DICTS = {"dict", "mapping", "mutablemapping"}
 _NUMBERS = {"int": int, "float": float}
@@ -93,8 +91,8 @@ def _parse(text: str, annotation: str, label: str) -> Any:
     members = {_base(member): member for member in _members(annotation)}
     members.pop("none", None)
     textual = not members.keys() <= _WORDS.keys()
-    if "bool" in members and text.lower() in _BOOLS:
-        return _BOOLS[text.lower()]
+    if "bool" in members and text.lower() in BOOLS:
+        return BOOLS[text.lower()]
     for name, kind in _NUMBERS.items():
         if name in members:
             try:
