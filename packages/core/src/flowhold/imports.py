@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.machinery import (
     EXTENSION_SUFFIXES,
     SOURCE_SUFFIXES,
@@ -32,6 +33,7 @@ PREFIX = "flowhold_tree_"
 _SUFFIXES = [*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES]
 
 
+@dataclass(eq=False)
 class Tree:
     """A folder whose modules are private to the flows loaded from it.
 
@@ -43,19 +45,13 @@ class Tree:
         pickled: Path by name of the modules that a pickle carries by value.
     """
 
-    def __init__(
-        self,
-        name: str,
-        root: Path,
-        script: str,
-        manifest: Mapping[str, str] | None = None,
-        pickled: Mapping[str, str] | None = None,
-    ) -> None:
-        self.name = name
-        self.root = root
-        self.script = script
-        self.manifest = manifest
-        self.pickled = pickled or {}
+    name: str
+    root: Path
+    script: str
+    manifest: Mapping[str, str] | None = None
+    pickled: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         self.builtins = {**vars(builtins), "__import__": self._import}
         self.sources: dict[str, str] = {}
         self._tops: dict[str, str | None] = {}

@@ -78,7 +78,7 @@ def open_tree(
         pickled: Path by name of the modules that a pickle carries by value.
     """
     mark = hashlib.sha256(script.encode()).hexdigest()[:8]
-    return _open(Tree(f"{PREFIX}{digest[:32]}{mark}", root, script, manifest, pickled))
+    return _open(Tree(f"{PREFIX}{digest[:32]}{mark}", root, script, manifest, pickled or {}))
 
 
 def open_folder(script: Path) -> Tree:
