@@ -41,13 +41,11 @@ def compare(before: Reference, after: Reference) -> dict[str, Any]:
     if before.sha256 is None or before.sha256 != after.sha256:
         with TemporaryDirectory(prefix="flowhold-") as folder:
             one, other = (Path(folder, name) for name in ("before", "after"))
+            pickles = []
             for reference, target in ((before, one), (after, other)):
                 target.mkdir()
                 extract(reference, target)
-            pickles = [
-                pickle_in(target) if reference.kind == "pickle" else None
-                for reference, target in ((before, one), (after, other))
-            ]
+                pickles.append(pickle_in(target) if reference.kind == "pickle" else None)
             files = _files(one, other, skip=pickles)
             pickled = _pickles(before, after, *pickles) if any(pickles) else None
     return {

@@ -95,19 +95,13 @@ class _Canonical(pickling.Pickler):
         )
 
     def _code(self, code: CodeType) -> str:
-        fields = [
-            getattr(code, name)
-            for name in dir(code)
-            if name.startswith("co_") and name not in _LEFT
-        ]
-        # Whether equal constants are one object depends on whether the code came from a .pyc file.
-        return _digest(
-            [
-                [_digest(item, self.roots, self.inside) for item in field]
-                if isinstance(field, tuple)
-                else field
-                for field in fields
-            ],
-            self.roots,
-            self.inside,
-        )
+        fields: list[Any] = []
+        for name in dir(code):
+            if name.startswith("co_") and name not in _LEFT:
+                field = getattr(code, name)
+                if isinstance(field, tuple):
+                    # Whether equal constants are one object depends on whether the code came from
+                    # a .pyc file.
+                    field = [_digest(item, self.roots, self.inside) for item in field]
+                fields.append(field)
+        return _digest(fields, self.roots, self.inside)
