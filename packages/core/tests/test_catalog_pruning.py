@@ -125,7 +125,7 @@ def test_nothing_is_removed_where_an_entry_of_any_flow_cannot_be_read():
     assert all(there(references))
 
 
-def test_nothing_is_removed_where_a_plugin_is_missing():
+def test_nothing_is_removed_where_a_plugin_is_missing(core_alone):
     (first,) = register(1)
     Catalog().add(replace(first, storage={**first.storage, "type": "s3"}))
     register(1)

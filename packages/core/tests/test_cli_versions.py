@@ -177,7 +177,7 @@ def test_copy_takes_all_versions_to_another_catalog(output, weather):
         (["weather"], 2, "Missing option '--to'"),
     ],
 )
-def test_copy_says_what_is_wrong(command, weather, arguments, code, said):
+def test_copy_says_what_is_wrong(core_alone, command, weather, arguments, code, said):
     found, message = error(command("copy", *arguments))
     assert (found, message[: len(said)]) == (code, said)
     assert Catalog().versions("weather") == [1, 2]

@@ -257,7 +257,7 @@ def test_a_malformed_signed_reference_is_refused(envelope):
         Reference.from_json(json.dumps(envelope))
 
 
-def test_the_storage_of_an_unknown_plugin_says_what_to_install():
+def test_the_storage_of_an_unknown_plugin_says_what_to_install(core_alone):
     reference = Reference.from_json(changed(storage={"type": "s3", "options": {"bucket": "b"}}))
     with pytest.raises(PluginNotFoundError, match="s3"):
         reference.open_storage()

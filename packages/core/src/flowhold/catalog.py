@@ -49,9 +49,14 @@ class Catalog:
     def __repr__(self) -> str:
         return f"Catalog({self.url!r})"
 
-    def add(self, reference: Reference) -> Reference:
-        """Store a reference as the next version of its flow and return it with that version."""
-        newest = self._newest(reference.flow)
+    def add(self, reference: Reference, *, newest: int | None = None) -> Reference:
+        """Store a reference as the next version of its flow and return it with that version.
+
+        Args:
+            reference: What to store.
+            newest: The newest version so far, where that is known: saves a request.
+        """
+        newest = self._newest(reference.flow) if newest is None else newest
         while True:
             newest += 1
             stored = replace(reference, version=newest)

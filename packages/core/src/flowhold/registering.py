@@ -40,10 +40,12 @@ class _Candidate:
     fingerprint: str | None
     reference: Reference | None = None
     unchanged: bool = False
+    newest: int | None = None
 
     def look_up(self, catalog: Catalog) -> None:
         """Take over the newest version if it is of the flow as it is now."""
         newest = catalog.newest(self.flow.name)
+        self.newest = newest.version if newest else 0
         if newest is not None and self._is_same(newest):
             self.reference, self.unchanged = newest, True
 
@@ -59,7 +61,7 @@ class _Candidate:
     def add_to(self, catalog: Catalog) -> None:
         """Add what was built as a new version."""
         assert self.reference is not None  # noqa: S101
-        self.reference = catalog.add(self.reference)
+        self.reference = catalog.add(self.reference, newest=self.newest)
         if isinstance(self.flow, Flow) and self.flow.storage is None:
             self.flow.storage = self.storage
 

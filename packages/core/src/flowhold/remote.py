@@ -90,6 +90,8 @@ class RemoteStore(ObjectStore):
 
     rules: ClassVar[Rules]
     """Errors by the SDK's code or by HTTP status, where they differ from what every service has."""
+    resumes: ClassVar[bool] = True
+    """Whether a download that breaks off is resumed here; False where the SDK does that."""
 
     def __init__(self, bucket: str, prefix: str = "", *, retries: int = 3) -> None:
         self.bucket = bucket
@@ -163,12 +165,21 @@ class RemoteStore(ObjectStore):
 
         def fetch(offset: int) -> Download:
             nonlocal etag
-            with self._errors(key):
-                download, etag = self._download(path, offset, etag)
+            try:
+                with self._errors(key):
+                    download, etag = self._download(path, offset, etag)
+            except ObjectExistsError as error:
+                raise StorageUnavailableError(
+                    f"{self._place(key)} was replaced while it was read",
+                    storage=self.scheme,
+                    location=key,
+                    hint="try again",
+                ) from error
             download.chunks = self._translated(key, download.chunks)
             return download
 
-        return cast("BinaryIO", ObjectStream(fetch, self._place(key), self.retries + 1))
+        tries = self.retries + 1 if self.resumes else 1
+        return cast("BinaryIO", ObjectStream(fetch, self._place(key), tries))
 
     def head(self, key: str) -> ObjectInfo:
         """Return what is known of the object."""
@@ -243,12 +254,12 @@ _clients: dict[Any, tuple[Any, Any]] = {}
 _lock = threading.Lock()
 
 
-def shared_client(make: Callable[..., _T], variables: str, **options: Any) -> _T:
+def shared_client(make: Callable[..., _T], variables: str | tuple[str, ...], **options: Any) -> _T:
     """Return ``make(**options)``, made once in a process for these options and this environment.
 
     Args:
         make: Makes a client that threads can share.
-        variables: Beginning of the names of the environment variables that it looks at.
+        variables: How the names of the environment variables begin that it looks at.
         options: Its arguments; those that are not JSON count by identity.
     """
     around = sorted(item for item in os.environ.items() if item[0].startswith(variables))
