@@ -46,7 +46,8 @@ def get_object(digest: str) -> bytes | None:
 
 def put_object(digest: str, data: bytes) -> None:
     """Keep verified bytes; a cache that cannot be written to is no reason to fail."""
-    folder = settings.current().cache_dir / "objects"
+    current = settings.current()
+    folder = current.cache_dir / "objects"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = folder / f".{uuid.uuid4().hex}"
@@ -55,7 +56,7 @@ def put_object(digest: str, data: bytes) -> None:
             os.replace(temporary, folder / digest)
         finally:
             temporary.unlink(missing_ok=True)
-        _grown(len(data))
+        _grown(len(data), current)
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> Path:
         fill: Writes the files into an empty folder and returns their sha256 by path.
 
     """
-    home = settings.current().cache_dir / "trees"
+    current = settings.current()
+    home = current.cache_dir / "trees"
     folder = home / digest
     with _usable(home):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -143,7 +145,7 @@ def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> Path:
             _mark_in_use(folder)
     if not there:
         # Behind the lock: what this prunes is of others, and this tree is in use by now.
-        _grown(_size(folder))
+        _grown(_size(folder), current)
     return folder / "files"
 
 
@@ -190,9 +192,8 @@ def _mark_in_use(folder: Path) -> None:
     lock.acquire()
 
 
-def _grown(size: int) -> None:
+def _grown(size: int, current: settings.Settings) -> None:
     """Note that something was added; where that may be too much in all, prune to nine tenths."""
-    current = settings.current()
     limit, home = current.cache_max_bytes, current.cache_dir
     # Of little things a few are noted, for all of them: what is noted is right on average.
     step = limit // _STEPS

@@ -90,17 +90,24 @@ def find_config_dir() -> Path:
 
 def project_file() -> Path | None:
     """Return the first ``flowhold.toml`` upwards from the working directory, if there is one."""
-    with suppress(FileNotFoundError):  # the working directory was removed
-        for parent in (Path.cwd() / "flowhold.toml").parents:
-            if stat_file(parent / "flowhold.toml"):
-                return parent / "flowhold.toml"
-    return None
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # it was removed
+        return None
+    while True:
+        # Asked for often, so without the cost of a Path for each folder.
+        file = os.path.join(folder, "flowhold.toml")
+        if stat_file(file):
+            return Path(file)
+        folder, child = os.path.dirname(folder), folder
+        if folder == child:
+            return None
 
 
-def stat_file(path: Path) -> os.stat_result | None:
+def stat_file(path: str | Path) -> os.stat_result | None:
     """Return a file's status, None where there is no file; other errors: ConfigurationError."""
     try:
-        return path.stat()
+        return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
