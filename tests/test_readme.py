@@ -65,7 +65,7 @@ def run_console(block, process, folder, env):
 
 @pytest.fixture
 def server(page, request):
-    """Return a new bucket and the environment in which its server is found, if the page needs one."""
+    """Return a new bucket and the environment that leads to its server, if the page needs one."""
     storage = re.search(r"storage-(s3|gcs|azure)\b", page.as_posix())
     if storage is None:
         return "", {}

@@ -34,6 +34,19 @@ if sys.platform == "linux":
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
+# As its command, except that of several creates at once one wins.
+S3 = """
+import sys, threading
+from moto.s3.responses import S3Response
+from moto.server import main
+lock, put = threading.Lock(), S3Response.put_object
+def put_object(self):
+    with lock:
+        return put(self)
+S3Response.put_object = put_object
+main(["-H", "127.0.0.1", "-p", sys.argv[1]])
+"""
+
 # As its command, except that a burst of connections is not left to wait for retransmission, that it
 # does not write a list of all objects at every put, and that it keeps a backslash as it is.
 GCS = """
@@ -180,7 +193,7 @@ def serving_s3(folder: Path) -> Iterator[S3Server]:
     """Run a server for S3 that works in a folder."""
     if importlib.util.find_spec("moto") is None:
         lacking("moto is not installed: pip install 'moto[server]'")
-    program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p"]
+    program = [sys.executable, "-c", S3]
     with running(folder, lambda port: [*program, str(port)]) as port:
         yield S3Server(f"http://127.0.0.1:{port}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from types import SimpleNamespace
 
@@ -10,20 +9,8 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path, monkeypatch):
-    # By environment variables, so that subprocesses inherit them.
-    for name in os.environ:
-        if name.startswith(("FLOWHOLD_", "XDG_", "AZURE_")):
-            monkeypatch.delenv(name)
-    for name in ("config", "data", "cache"):
-        folder = tmp_path / "flowhold" / name
-        folder.mkdir(parents=True)
-        monkeypatch.setenv(f"FLOWHOLD_{name.upper()}_DIR", str(folder))
-    for name in ("home", "work"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path / "work")
+def _isolated(as_new_user):
+    pass
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import threading
 import time
 import urllib.error
@@ -18,20 +17,7 @@ from flowhold.testing.faults import FaultProxy, Status
 
 
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path, monkeypatch):
-    # By environment variables, so that subprocesses inherit them.
-    for name in os.environ:
-        if name.startswith(("FLOWHOLD_", "XDG_", "GOOGLE_", "GCE_", "CLOUDSDK_")):
-            monkeypatch.delenv(name)
-    for name in ("config", "data", "cache"):
-        folder = tmp_path / "flowhold" / name
-        folder.mkdir(parents=True)
-        monkeypatch.setenv(f"FLOWHOLD_{name.upper()}_DIR", str(folder))
-    for name in ("home", "work"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path / "work")
+def _isolated(as_new_user, monkeypatch):
     # google-auth asks Google about service accounts in the background: nothing leaves the machine.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowhold.testing.network import Network, NetworkTests
+from flowhold.testing import Network, NetworkTests
 from flowhold_storage_gcs import GCS, GCSStore
 
 

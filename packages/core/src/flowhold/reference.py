@@ -24,8 +24,8 @@ PAYLOAD_TYPE = "application/vnd.flowhold.reference+json"
 
 
 def now() -> str:
-    """Return the present time, ISO 8601 in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    """Return the present time, ISO 8601 in UTC, so exact that no two entries are the same."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
 
 
 @dataclass(frozen=True)

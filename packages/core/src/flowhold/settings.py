@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ _WANTED = {
     "str | None": "a URL or a path",
     "tuple[str, ...]": "a list of strings",
 }
+_VARIABLES = (
+    *(f"FLOWHOLD_{name.upper()}" for name in _KINDS),
+    *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+)
 BOOLS = dict.fromkeys(("1", "true", "yes", "on"), True)
 BOOLS |= dict.fromkeys(("0", "false", "no", "off"), False)
 """What text means, in lower case."""
@@ -63,20 +68,39 @@ def current(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: A file cannot be read, a name is unknown or a value has the wrong type.
     """
-    config_dir = find_config_dir()
-    values = {**(_file(config_dir / "config.toml") or {}), "config_dir": config_dir}
-    own = project_file()
-    project = (own and _file(own, project=True)) or {}
+    cwd = _working_directory()
+    files = find_config_dir() / "config.toml", project_file()
+    # Asked for often, and nearly always the same: what it is made from tells whether it is.
+    given = tuple(map(os.environ.get, _VARIABLES))
+    found = _merged(given, cwd, *files, *map(_version, files))
+    changes = {
+        name: _checked(_kind(name, "the arguments"), value, name)
+        for name, value in overrides.items()
+        if value is not None
+    }
+    return replace(found, **changes) if changes else found
+
+
+@lru_cache(maxsize=16)
+def _merged(
+    _given: tuple[str | None, ...],
+    _cwd: str | None,
+    config: Path,
+    project: Path | None,
+    config_version: tuple[int, ...] | None,
+    project_version: tuple[int, ...] | None,
+) -> Settings:
+    values: dict[str, Any] = {"config_dir": config.parent}
+    if config_version:
+        values.update(_settings_in(config, False, config_version))
+    own = _settings_in(project, True, project_version) if project and project_version else {}
     # A project may disable plugins, but not enable those that the user has disabled.
-    disabled = (*values.get("disabled_plugins", ()), *project.get("disabled_plugins", ()))
-    values.update(project, disabled_plugins=tuple(dict.fromkeys(disabled)))
+    disabled = (*values.get("disabled_plugins", ()), *own.get("disabled_plugins", ()))
+    values.update(own, disabled_plugins=tuple(dict.fromkeys(disabled)))
     for name, kind in _KINDS.items():
         variable = f"FLOWHOLD_{name.upper()}"
         if name != "config_dir" and (text := os.environ.get(variable, "").strip()):
             values[name] = _checked(kind, _from_text(kind, text), variable)
-    for name, value in overrides.items():
-        if value is not None:
-            values[name] = _checked(_kind(name, "the arguments"), value, name)
     for name in {"cache_dir", "data_dir"} - values.keys():
         values[name] = _default(name)
     return Settings(**values)
@@ -90,18 +114,22 @@ def find_config_dir() -> Path:
 
 def project_file() -> Path | None:
     """Return the first ``flowhold.toml`` upwards from the working directory, if there is one."""
-    try:
-        folder = os.getcwd()
-    except FileNotFoundError:  # it was removed
-        return None
-    while True:
+    folder = _working_directory()
+    while folder:
         # Asked for often, so without the cost of a Path for each folder.
         file = os.path.join(folder, "flowhold.toml")
         if stat_file(file):
             return Path(file)
-        folder, child = os.path.dirname(folder), folder
-        if folder == child:
-            return None
+        parent = os.path.dirname(folder)
+        folder = parent if parent != folder else None
+    return None
+
+
+def _working_directory() -> str | None:
+    """Return the working directory, None where it was removed."""
+    with suppress(FileNotFoundError):
+        return os.getcwd()
+    return None
 
 
 def stat_file(path: str | Path) -> os.stat_result | None:
@@ -139,14 +167,14 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
         return {}, "is not valid TOML" + "".join(place[-1:])
 
 
-def _file(path: Path, *, project: bool = False) -> Mapping[str, Any] | None:
-    stat = stat_file(path)
-    version = stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-    return _settings_in(path, project, version) if version else None
+def _version(path: Path | None) -> tuple[int, ...] | None:
+    """Return what changes with a file, None where there is none."""
+    stat = stat_file(path) if path else None
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat else None
 
 
 @lru_cache(maxsize=64)
-def _settings_in(path: Path, project: bool, _version: tuple[int, ...]) -> Mapping[str, Any]:
+def _settings_in(path: Path, project: bool, _of: tuple[int, ...]) -> Mapping[str, Any]:
     values = {}
     for name, value in read_toml(path).items():
         # Trees in a cache are run as they are, so a cache that came with a project is not used.

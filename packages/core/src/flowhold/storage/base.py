@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -176,7 +177,7 @@ class Storage(ABC):
         with provided(resolve(self.secrets)):
             flow = self._load(name, record, allow_unverified=allow_unverified)
         if getattr(flow, "result", False) is None and self.result is not None:
-            # Storages with other results can share the object: a module gives the same every time.
+            # Storages with other results can share the object, as those of a module do.
             flow = copy.copy(flow)
             flow.result = self.result
         return flow
@@ -199,7 +200,9 @@ class Storage(ABC):
             ObjectExistsError: Another object is at a flow's location already.
         """
         self._build()
-        plugins.call_all("flowhold_built", storage=self, references=self.references())
+        # Options that are no JSON make references impossible, which is no reason to fail here.
+        with suppress(ConfigurationError):
+            plugins.call_all("flowhold_built", storage=self, references=self.references())
         return self
 
     def still_has(self, record: Record) -> bool:
@@ -222,11 +225,7 @@ class Storage(ABC):
         ]
 
     def verify(self) -> list[dict[str, Any]]:
-        """Check that each flow is where it should be and is what was recorded; nothing is run.
-
-        Returns:
-            ``{"name", "ok", "detail"}`` for each flow.
-        """
+        """Return ``{"name", "ok", "detail"}`` for each flow, checked without running it."""
         return [self._checked(name, record) for name, record in self._records.items()]
 
     def _checked(self, name: str, record: Record) -> dict[str, Any]:

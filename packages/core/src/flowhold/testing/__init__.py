@@ -8,14 +8,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from flowhold.testing.faults import FaultProxy
+    from flowhold.testing.network import Network, NetworkTests
     from flowhold.testing.storages import StorageTests
     from flowhold.testing.stores import ObjectStoreTests
     from flowhold.testing.stores.access import RefusedAccessTests
     from flowhold.testing.suite import replaces
 
-__all__ = ["ObjectStoreTests", "RefusedAccessTests", "StorageTests", "replaces"]
+__all__ = [
+    "FaultProxy",
+    "Network",
+    "NetworkTests",
+    "ObjectStoreTests",
+    "RefusedAccessTests",
+    "StorageTests",
+    "replaces",
+]
 
 _HOMES = {
+    "FaultProxy": "faults",
+    "Network": "network",
+    "NetworkTests": "network",
     "ObjectStoreTests": "stores",
     "RefusedAccessTests": "stores.access",
     "StorageTests": "storages",

@@ -17,7 +17,7 @@ __all__ = [
 
 # This module is imported in every run of pytest where Flowhold is installed: the kit itself is not.
 pytest.register_assert_rewrite(
-    *(f"flowhold.testing.{name}" for name in ("stores", "storages", "network"))
+    *(f"flowhold.testing.{name}" for name in ("stores", "storages", "network", "operations"))
 )
 
 _PROPERTY = "conformance"

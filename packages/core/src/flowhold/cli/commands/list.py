@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flowhold.catalog import Catalog
@@ -31,7 +32,9 @@ def command(session: Session, catalog: str | None) -> int:
             continue
         entry = _entry(found)
         entries.append(entry)
-        rows.append({**entry, "pinned": "pinned" if entry["pinned"] else "floating"})
+        pinned = "pinned" if entry["pinned"] else "floating"
+        created = re.sub(r"\.\d+", "", entry["created"])
+        rows.append({**entry, "pinned": pinned, "created": created})
     session.emit(entries)
     if rows:
         session.table(rows)

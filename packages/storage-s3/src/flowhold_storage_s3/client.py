@@ -1,0 +1,103 @@
+"""Clients of boto3, made once for each configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowhold.errors import ConfigurationError
+from flowhold.remote import secret_mapping, shared_client
+
+__all__ = [
+    "CREDENTIALS",
+    "SECRET",
+    "Client",
+    "check_upload_options",
+    "credentials_of",
+    "make_client",
+]
+
+SECRET = "AWS_CREDENTIALS"  # noqa: S105 (its name)
+CREDENTIALS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_OF_SESSION = ("profile_name", "botocore_session", "aws_account_id")
+_CONNECTIONS = 32
+
+Client = Any
+"""A client of S3, which boto3 makes at run time."""
+
+
+def make_client(
+    options: Mapping[str, Any], credentials: Mapping[str, str], *, timeout: float, retries: int
+) -> Client:
+    """Return the client of these options.
+
+    Args:
+        options: Arguments of ``boto3.client`` and ``boto3.Session``; ``config`` may be a mapping.
+        credentials: Those of `CREDENTIALS` that are known; without any, boto3 looks for its own.
+        timeout: Seconds without an answer after which a try has failed.
+        retries: How often a request is tried again, in botocore's standard mode.
+
+    Raises:
+        ConfigurationError: An option is wrong.
+    """
+    return shared_client(
+        _make, "AWS_", options={**options, **credentials}, timeout=timeout, retries=retries
+    )
+
+
+def credentials_of(secret_name: str) -> dict[str, str]:
+    """Return the credentials in a secret, by the names that boto3 has for them.
+
+    It is JSON with ACCESS_KEY, SECRET_ACCESS_KEY and perhaps SESSION_TOKEN.
+
+    Raises:
+        SecretNotFoundError: No provider knows it.
+        ConfigurationError: It is something else.
+    """
+    found = secret_mapping(secret_name)
+    names = dict(
+        zip(("ACCESS_KEY", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), CREDENTIALS, strict=True)
+    )
+    missing = {"ACCESS_KEY", "SECRET_ACCESS_KEY"} - found.keys()
+    if missing:
+        raise ConfigurationError(
+            f"the secret {secret_name} lacks {' and '.join(sorted(missing))}",
+            hint='it is JSON: {"ACCESS_KEY": "…", "SECRET_ACCESS_KEY": "…"}',
+        )
+    return {names[name]: str(value) for name, value in found.items() if name in names and value}
+
+
+def check_upload_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments of uploads, which references carry, if they hold no key.
+
+    Raises:
+        ConfigurationError: One is a key of the customer's own.
+    """
+    if keys := [name for name in options or {} if name.startswith("SSECustomer")]:
+        raise ConfigurationError(
+            f"{keys[0]} cannot be among upload_options: references carry no keys, and without it "
+            f"nobody could read",
+            hint="let S3 keep the key: {'ServerSideEncryption': 'aws:kms', 'SSEKMSKeyId': '…'}",
+        )
+    return dict(options or {})
+
+
+def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    session = {name: options.pop(name) for name in _OF_SESSION if name in options}
+    given = options.pop("config", None)
+    try:
+        config = Config(
+            connect_timeout=timeout,
+            read_timeout=timeout,
+            retries={"mode": "standard", "total_max_attempts": retries + 1},
+            max_pool_connections=_CONNECTIONS,
+        ).merge(Config(**given) if isinstance(given, Mapping) else given or Config())
+        return boto3.Session(**session).client("s3", config=config, **options)
+    except (BotoCoreError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"no S3 client can be made: {error}", hint="check client_options"
+        ) from error

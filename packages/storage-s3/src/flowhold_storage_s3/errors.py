@@ -1,0 +1,156 @@
+"""Which error of Flowhold stands for which of boto3."""
+
+from __future__ import annotations
+
+from botocore import exceptions as sdk
+
+from flowhold.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    IntegrityError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+)
+from flowhold.remote import Rule, Rules
+
+__all__ = ["RULES", "codes"]
+
+# Codes of ours, for what has none of its own.
+CHECKSUMS = "checksums"
+REDIRECTS = "redirects"
+
+_REFUSED = Rule(
+    AccessDeniedError,
+    "the credentials for {place} were refused: {reason}",
+    "check the access key and its secret, and whether the session has expired",
+)
+_FORBIDDEN = Rule(
+    AccessDeniedError,
+    "no permission for {place}: {reason}",
+    "storing needs s3:PutObject, loading s3:GetObject, catalogs s3:ListBucket too; without that, "
+    "what is not there is forbidden as well",
+)
+_NO_CREDENTIALS = Rule(
+    AccessDeniedError,
+    "no credentials for {place}: {reason}",
+    "list the secret AWS_CREDENTIALS in secrets=, or configure them as boto3 finds them: "
+    "AWS_ACCESS_KEY_ID, a profile, or a role",
+)
+_UNREACHABLE = Rule(
+    StorageUnavailableError,
+    "{place} cannot be reached: {reason}",
+    "check the network, and endpoint_url in client_options",
+)
+_TLS = Rule(
+    StorageUnavailableError,
+    "no trusted connection to {place}: {reason}",
+    "for a private CA give client_options={'verify': '/path/to/ca.pem'} or AWS_CA_BUNDLE",
+)
+_DAMAGED = Rule(IntegrityError, "{place} arrived damaged: {reason}", "try again")
+_CHECKSUMS = Rule(
+    StorageError,
+    "the server of {place} refused the upload, as those do that do not know newer checksums: "
+    "{reason}",
+    "switch them off: client_options={'config': {'request_checksum_calculation': 'when_required'}}",
+)
+_UNSUPPORTED = Rule(
+    StorageError,
+    "the server of {place} does not know what was asked of it: {reason}",
+    "it has to know If-None-Match; where it only refuses newer checksums, give client_options="
+    "{'config': {'request_checksum_calculation': 'when_required'}}",
+)
+_WRONG = Rule(
+    ConfigurationError, "{place}: {reason}", "check bucket, client_options and upload_options"
+)
+
+RULES: Rules = {
+    # What the server says.
+    "NoSuchKey": Rule(ObjectNotFoundError, "there is no object {place}"),
+    "NoSuchBucket": Rule(
+        StorageError, "the bucket of {place} does not exist", "create it, or check its name"
+    ),
+    "NoSuchUpload": Rule(ObjectNotFoundError, "the upload of {place} is not known (any more)"),
+    "PreconditionFailed": Rule(ObjectExistsError, "{place} exists already"),
+    "InvalidObjectState": Rule(
+        StorageError, "{place} is archived: {reason}", "restore it, then try again"
+    ),
+    **dict.fromkeys(
+        (
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            401,
+        ),
+        _REFUSED,
+    ),
+    "RequestTimeTooSkewed": Rule(
+        AccessDeniedError, "{place}: {reason}", "set the clock of this machine"
+    ),
+    **dict.fromkeys(("AccessDenied", 403), _FORBIDDEN),
+    "ConditionalRequestConflict": Rule(
+        StorageUnavailableError, "somebody else is writing {place}: {reason}", "try again"
+    ),
+    **dict.fromkeys(("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"), _DAMAGED),
+    **dict.fromkeys(("NotImplemented", 501), _UNSUPPORTED),
+    **dict.fromkeys(
+        (
+            CHECKSUMS,
+            "IncompleteBody",
+            "InvalidTrailer",
+            "MalformedTrailerError",
+            "MissingContentLength",
+            "XAmzContentSHA256Mismatch",
+        ),
+        _CHECKSUMS,
+    ),
+    **dict.fromkeys(
+        ("PermanentRedirect", "AuthorizationHeaderMalformed", 301),
+        Rule(
+            ConfigurationError,
+            "the bucket of {place} is in another region: {reason}",
+            "give client_options={'region_name': ...}",
+        ),
+    ),
+    REDIRECTS: Rule(
+        ConfigurationError,
+        "the server of {place} only sends on to another one",
+        "check endpoint_url in client_options: perhaps it has to begin with https://",
+    ),
+    # What never reached a server.
+    **dict.fromkeys(
+        (
+            "NoCredentialsError",
+            "PartialCredentialsError",
+            "CredentialRetrievalError",
+            "TokenRetrievalError",
+            "UnauthorizedSSOTokenError",
+            "SSOTokenLoadError",
+        ),
+        _NO_CREDENTIALS,
+    ),
+    "SSLError": _TLS,
+    "FlexibleChecksumError": Rule(IntegrityError, "{place} arrived damaged: {reason}", "try again"),
+    **dict.fromkeys(("HTTPClientError", "ConnectionError", "IncompleteReadError"), _UNREACHABLE),
+    "BotoCoreError": _WRONG,
+}
+"""By the server's code, by HTTP status, and by class of botocore's exceptions."""
+
+
+def codes(error: Exception) -> tuple[list[int | str], str] | None:
+    """Return the codes of an error of boto3, the most telling first, and its words."""
+    if isinstance(error, sdk.ClientError):
+        answer = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code, words = answer.get("Code", ""), answer.get("Message") or str(error)
+        asked = code in ("InvalidArgument", "InvalidRequest", "NotImplemented")
+        special = [CHECKSUMS] if asked and "checksum" in words.lower() else []
+        return [*special, code, status], words
+    if isinstance(error, sdk.BotoCoreError):
+        return [kind.__name__ for kind in type(error).__mro__], str(error)
+    if isinstance(error, RecursionError):  # botocore asks for a bucket's region without end
+        return [REDIRECTS], str(error)
+    return None

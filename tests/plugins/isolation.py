@@ -1,0 +1,27 @@
+"""A fixture that makes a test run as a user of its own: empty folders, no settings, no clouds."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+FOREIGN = ("FLOWHOLD_", "XDG_", "AWS_", "AZURE_", "GOOGLE_", "GCE_", "CLOUDSDK_")
+
+
+@pytest.fixture
+def as_new_user(tmp_path, monkeypatch):
+    """Give the test empty folders and a fresh working directory, and take away all settings."""
+    # By environment variables, so that subprocesses inherit them.
+    for name in os.environ:
+        if name.startswith(FOREIGN):
+            monkeypatch.delenv(name)
+    for name in ("config", "data", "cache"):
+        folder = tmp_path / "flowhold" / name
+        folder.mkdir(parents=True)
+        monkeypatch.setenv(f"FLOWHOLD_{name.upper()}_DIR", str(folder))
+    for name in ("home", "work"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
