@@ -50,10 +50,12 @@ class Origin(http.server.BaseHTTPRequestHandler):
         else:
             digest, size = hashlib.sha256(), int(self.headers["Content-Length"])
             left = size
-            while left:
-                block = self.rfile.read(min(left, 1 << 20))
+            while left and (block := self.rfile.read(min(left, 1 << 20))):
                 digest.update(block)
                 left -= len(block)
+            if left:
+                self.close_connection = True
+                return
         self.server.kept[self.path] = (digest.hexdigest(), size, self.headers)
         self.answer(b"kept", 201)
 

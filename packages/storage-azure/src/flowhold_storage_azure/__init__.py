@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from flowhold_storage_azure.storage import Azure
     from flowhold_storage_azure.store import AzureStore
 
-__all__ = ["Azure", "AzureResult", "AzureStore"]
+__version__ = "0.1.0"
+
+__all__ = ["Azure", "AzureResult", "AzureStore", "__version__"]
 
 _HOMES = {"Azure": "storage", "AzureResult": "results", "AzureStore": "store"}
 

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from flowhold_storage_gcs.storage import GCS
     from flowhold_storage_gcs.store import GCSStore
 
-__all__ = ["GCS", "GCSResult", "GCSStore"]
+__version__ = "0.1.0"
+
+__all__ = ["GCS", "GCSResult", "GCSStore", "__version__"]
 
 _HOMES = {"GCS": "storage", "GCSResult": "results", "GCSStore": "store"}
 

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from flowhold_storage_s3.storage import S3
     from flowhold_storage_s3.store import S3Store
 
-__all__ = ["S3", "S3Result", "S3Store"]
+__version__ = "0.1.0"
+
+__all__ = ["S3", "S3Result", "S3Store", "__version__"]
 
 _HOMES = {"S3": "storage", "S3Result": "results", "S3Store": "store"}
 
