@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import tracemalloc
@@ -181,3 +182,12 @@ def test_a_closed_stream_gives_its_connection_back_once():
     stream.close()
     stream.close()
     assert backend.closed == 1
+
+
+def test_a_stream_that_could_not_be_opened_ends_quietly():
+    def fetch(offset):
+        raise StorageUnavailableError("down")
+
+    with pytest.raises(StorageUnavailableError):
+        ObjectStream(fetch, "x://b/k", 1)
+    gc.collect()

@@ -119,6 +119,8 @@ class ObjectStream(io.RawIOBase):
 
     def __init__(self, fetch: Callable[[int], Download], place: str, tries: int) -> None:
         self._fetch, self._place, self._tries = fetch, place, tries
+        # For the end of a stream that never came to be.
+        self._download = Download(0, iter(()))
         self._download = fetch(0)
         self.size = self._download.size
         self._digest = self._download.digest
