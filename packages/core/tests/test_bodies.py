@@ -191,3 +191,17 @@ def test_a_stream_that_could_not_be_opened_ends_quietly():
     with pytest.raises(StorageUnavailableError):
         ObjectStream(fetch, "x://b/k", 1)
     gc.collect()
+
+
+def test_nothing_is_read_of_an_object_that_arrived_damaged_nor_of_a_closed_stream():
+    digest = (hashlib.md5(usedforsecurity=False), bytes(16))
+    backend = Backend(digest=digest)
+    stream = ObjectStream(backend, "x://b/k", 4)
+    with pytest.raises(IntegrityError):
+        stream.read()
+    with pytest.raises(StorageUnavailableError):
+        stream.read()
+    stream.close()
+    with pytest.raises(ValueError, match="closed"):
+        stream.read()
+    assert backend.asked == [0]

@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 
 from flowhold import Catalog, ObjectInfo, ObjectStore, Reference
 from flowhold.catalog import split_name
-from flowhold.errors import ConfigurationError, FlowNotFoundError, SerializationError, StorageError
+from flowhold.errors import (
+    ConfigurationError,
+    FlowNotFoundError,
+    ObjectExistsError,
+    SerializationError,
+    StorageError,
+)
 
 NAMES = ["a/b", "a%2Fb", "100%", ".", "..", "...", "etl.v1", "etl", "été 漢 \U0001f600", " ", "a@3"]
 NAMES += ["a\\b", "a:b*?", "-", "~", "a\nb", ".flowhold-tmp", "x" * 255]
@@ -155,6 +161,28 @@ def test_all_flows_are_read_in_order_and_a_damaged_one_does_not_hide_the_others(
     assert [each[:2] for each in found] == [("a", 2), ("b", 2), ("c", 2)]
     assert isinstance(found[1][2], SerializationError)
     assert [found[0][2].flow, found[2][2].flow] == ["a", "c"]
+
+
+def test_a_known_newest_version_saves_the_list(catalog, monkeypatch):
+    catalog.add(reference())
+    monkeypatch.setattr(catalog, "_newest", None)
+    assert catalog.add(reference(), newest=1).version == 2
+
+
+def test_a_newest_version_that_is_no_longer_the_newest_does_no_harm(catalog):
+    for _ in range(5):
+        catalog.add(reference())
+    assert catalog.add(reference(), newest=2).version == 6
+
+
+def test_a_store_that_calls_everything_taken_is_not_asked_for_ever(catalog, monkeypatch):
+    def put(key, parts, *, if_absent=False):
+        raise ObjectExistsError("refused by a policy")
+
+    catalog.add(reference())
+    monkeypatch.setattr(catalog.store, "put", put)
+    with pytest.raises(StorageError, match="is said to exist, but is not listed"):
+        catalog.add(reference())
 
 
 class Endless(ObjectStore):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -18,17 +19,49 @@ def test_calls_run_at_the_same_time():
     for_each(lambda _: together.wait(), range(THREADS), "waiting")
 
 
-def test_all_items_are_tried_before_the_first_error_is_raised():
+def test_after_an_error_nothing_more_is_begun():
     tried = []
 
     def call(item):
         tried.append(item)
-        if item % 2:
-            raise ValueError(item)
+        if item == 1:
+            raise ValueError("one")
+        time.sleep(0.05)
 
-    with pytest.raises(ValueError, match=r"^1$"):
-        for_each(call, range(9), "trying")
-    assert sorted(tried) == [*range(9)]
+    with pytest.raises(ValueError, match="one"):
+        for_each(call, range(500), "trying")
+    assert len(tried) < 200
+
+
+def test_what_was_begun_ends_before_the_error_is_raised():
+    ended = []
+
+    def call(item):
+        if item == 0:
+            raise ValueError("zero")
+        time.sleep(0.2)
+        ended.append(item)
+
+    with pytest.raises(ValueError, match="zero"):
+        for_each(call, range(THREADS), "trying")
+    before = len(ended)
+    time.sleep(0.4)
+    assert len(ended) == before
+
+
+def test_an_interrupt_ends_what_has_not_begun():
+    source = (
+        "import os, signal, sys, time\n"
+        "from flowhold.parallel import for_each\n"
+        "def call(item):\n"
+        "    sys.stdout.write('.'); sys.stdout.flush()\n"
+        "    if item == 20: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.1)\n"
+        "for_each(call, range(2000), 'trying')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, timeout=60)
+    assert b"KeyboardInterrupt" in done.stderr
+    assert done.stdout.count(b".") < 500
 
 
 def test_secrets_of_a_block_are_found_in_every_thread():

@@ -12,12 +12,15 @@ import flowhold
 from flowhold import plugins
 from flowhold.errors import (
     ConfigurationError,
+    DuplicateFlowError,
     ObjectExistsError,
     PluginNotFoundError,
     StorageError,
+    StorageUnavailableError,
 )
 from flowhold.registering import default_storage, register, register_all
 from flowhold.storage import Bytes, Local, Memory, Module
+from flowhold.storage.inline import DictStore
 
 SCRIPT = """
 import enum
@@ -370,3 +373,44 @@ def test_an_unmounted_folder_is_an_error(tmp_path):
         register(flowhold.Flow("lost"), storage=Local(tmp_path / "mount"))
     with pytest.raises(StorageError, match="is not a folder"):
         register(flowhold.Flow("lost"), catalog=tmp_path / "mount")
+
+
+def test_two_flows_of_one_name_are_refused_before_anything_is_stored(tmp_path):
+    flows = [flowhold.flow(lambda: 1, name="etl"), flowhold.flow(lambda: 2, name="etl")]
+    storage = Local(tmp_path / "flows")
+    with pytest.raises(DuplicateFlowError, match="'etl'"):
+        register_all(flows, storage=storage)
+    assert not (tmp_path / "flows").exists()
+
+
+class Picky(DictStore):
+    """Refuses some keys until it is told not to."""
+
+    refused = ("flow-3/", "flow-7/")
+
+    def put(self, key, parts, *, if_absent=False):
+        if key.startswith(self.refused):
+            raise StorageUnavailableError("down", hint="try again")
+        return super().put(key, parts, if_absent=if_absent)
+
+
+def test_what_was_stored_before_a_failure_is_registered_and_not_stored_again(monkeypatch, tmp_path):
+    objects = {}
+    monkeypatch.setattr(Local, "open_store", lambda self: Picky(objects))
+    monkeypatch.setattr(Local, "still_has", lambda self, record: True)
+    monkeypatch.setattr("flowhold.parallel.THREADS", 1)
+    flows = [flowhold.flow(lambda: 1, name=f"flow {number}") for number in range(6)]
+    with pytest.raises(StorageUnavailableError) as caught:
+        register_all(flows, storage=Local(tmp_path))
+    kept = [*flowhold.Catalog().names()]
+    assert {"flow 0", "flow 1", "flow 2"} <= {*kept} <= {f"flow {n}" for n in (0, 1, 2, 4, 5)}
+    assert caught.value.hint == (
+        f"{len(kept)} of 6 flows were stored and registered; register again for the others. "
+        "try again"
+    )
+    before = dict(objects)
+    monkeypatch.setattr(Picky, "refused", ("nothing",))
+    done = register_all(flows, storage=Local(tmp_path))
+    assert [each.reference.flow for each in done if each.unchanged] == kept
+    assert len(objects) == 6
+    assert before.items() <= objects.items()

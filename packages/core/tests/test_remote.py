@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
 import threading
 from typing import ClassVar
@@ -9,8 +11,9 @@ from typing import ClassVar
 import pytest
 
 import flowhold
-from flowhold import remote
+from flowhold import clients
 from flowhold.bodies import Download
+from flowhold.clients import check_options, secret_mapping, shared_client
 from flowhold.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -20,7 +23,7 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from flowhold.remote import RemoteStore, Rule, Rules, secret_mapping, shared_client
+from flowhold.remote import RemoteStore, Rule, Rules
 from flowhold.store import ObjectInfo
 
 
@@ -46,6 +49,9 @@ class Store(RemoteStore):
         self.objects = {}
         self.failures = []
         self.calls = []
+
+    def _make_client(self, secret):
+        return Client(secret=secret)
 
     def _called(self, name):
         self.calls.append(name)
@@ -201,7 +207,7 @@ class Client:
 
 
 def test_a_client_is_made_once_for_the_same_options_and_environment(monkeypatch):
-    monkeypatch.setattr(remote, "_clients", {})
+    monkeypatch.setattr(clients, "_clients", {})
     first = shared_client(Client, "ACME_", url="u", nested={"a": 1})
     assert shared_client(Client, "ACME_", nested={"a": 1}, url="u") is first
     assert shared_client(Client, "ACME_", url="u", nested={"a": 2}) is not first
@@ -210,7 +216,7 @@ def test_a_client_is_made_once_for_the_same_options_and_environment(monkeypatch)
 
 
 def test_threads_share_one_client(monkeypatch):
-    monkeypatch.setattr(remote, "_clients", {})
+    monkeypatch.setattr(clients, "_clients", {})
     monkeypatch.setattr(Client, "made", 0)
     threads = [
         threading.Thread(target=shared_client, args=(Client, "ACME_"), kwargs={"url": "u"})
@@ -225,22 +231,128 @@ def test_threads_share_one_client(monkeypatch):
 
 def test_clients_of_many_configurations_do_not_pile_up(monkeypatch):
     kept = {}
-    monkeypatch.setattr(remote, "_clients", kept)
+    monkeypatch.setattr(clients, "_clients", kept)
     for number in range(100):
         shared_client(Client, "ACME_", number=number)
     assert len(kept) <= 32
 
 
 def test_a_secret_of_several_values_is_a_json_object():
-    with flowhold.secrets({"CLOUD": '{"id": "a", "number": 5}', "BAD": "canary{", "LIST": "[1]"}):
-        assert secret_mapping("CLOUD") == {"id": "a", "number": 5}
-        for name in ("BAD", "LIST"):
-            with pytest.raises(ConfigurationError, match=f"the secret {name} is not") as caught:
-                secret_mapping(name)
-            assert "canary" not in repr(caught.value)
-            assert caught.value.__context__ is None
+    assert secret_mapping("CLOUD", '{"id": "a", "number": 5}') == {"id": "a", "number": 5}
+    for text in ("canary{", '["canary"]'):
+        with pytest.raises(ConfigurationError, match="the secret CLOUD is not") as caught:
+            secret_mapping("CLOUD", text)
+        assert "canary" not in repr(caught.value)
+        assert caught.value.__context__ is None
+
+
+def test_a_client_is_made_anew_for_another_value_of_the_secret():
+    store = Store()
+    store.credentials_secret = "KEY"
+    with flowhold.secrets({"KEY": "a"}):
+        first = store.client
+        assert store.client is first
+    with flowhold.secrets({"KEY": "b"}):
+        assert store.client.options == {"secret": "b"}
     with pytest.raises(SecretNotFoundError):
-        secret_mapping("CLOUD")
+        _ = store.client
+    assert pickle.loads(pickle.dumps(store))._made is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_clients_of_its_own(monkeypatch):
+    monkeypatch.setattr(clients, "_clients", {})
+    store = Store()
+    before = store.client, shared_client(Client, "ACME_", url="u")
+    with clients._lock:
+        child = os.fork()
+        if not child:
+            after = store.client, shared_client(Client, "ACME_", url="u")
+            os._exit(any(one is other for one, other in zip(before, after, strict=True)))
+    assert os.waitpid(child, 0)[1] == 0
+    assert (store.client, shared_client(Client, "ACME_", url="u")) == before
+
+
+@pytest.mark.parametrize(
+    ("bucket", "options"),
+    [
+        ("", {}),
+        (None, {}),
+        (5, {}),
+        ("b", {"retries": -1}),
+        ("b", {"retries": "3"}),
+        ("b", {"timeout": 0}),
+        ("b", {"timeout": "3"}),
+    ],
+)
+def test_what_cannot_be_is_refused_when_a_store_is_made(bucket, options):
+    with pytest.raises(ConfigurationError):
+        Store(bucket, **options)
+
+
+@pytest.mark.parametrize("url", ["x://key:canary@b/p", "x://b/p?sig=canary", "x://b/p#canary"])
+def test_a_url_with_credentials_is_refused_and_not_shown(url):
+    with pytest.raises(ConfigurationError) as caught:
+        Store.from_url(url)
+    assert "canary" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_credentials_in_the_words_of_an_sdk_are_not_shown():
+    store = Store()
+    store.failures = [ServiceError("Lost", text="no way to http://me:canary@host/b")]
+    with pytest.raises(StorageUnavailableError) as caught:
+        store.head("k")
+    assert str(caught.value) == "x://b/k cannot be reached: no way to http://host/b"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"password": "canary"},
+        {"proxies": {"https": "http://me:canary@proxy:3128"}},
+        {"headers": {"Authorization": "Bearer canary"}},
+        {"endpoint_url": "https://me:canary@host"},
+        {"endpoint": ["https://host/?sv=1&sig=canary"]},
+        {"credential": "canary"},
+    ],
+)
+def test_options_that_are_written_down_hold_no_credentials(options):
+    with pytest.raises(ConfigurationError, match="holds credentials") as caught:
+        check_options("client_options", options)
+    assert "canary" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_options_without_credentials_are_taken_as_a_dictionary_of_their_own():
+    given = {"endpoint_url": "https://host:9000", "config": {"signature_version": "s3v4"}}
+    assert check_options("client_options", given) == given
+    assert check_options("client_options", given) is not given
+    assert check_options("client_options", None) == {}
+    with pytest.raises(ConfigurationError, match="client_options must be a mapping"):
+        check_options("client_options", "abc")
+
+
+def test_a_comparison_that_fails_is_no_conflict():
+    store = Store()
+    store.failures = ["answer lost", None, ServiceError(403)]
+    with pytest.raises(AccessDeniedError):
+        store.put("k", b"mine", if_absent=True)
+
+
+def test_a_file_of_credentials_that_is_missing_is_named():
+    store = Store()
+    store.failures = [FileNotFoundError(2, "No such file or directory", "/keys/token")]
+    with pytest.raises(ConfigurationError, match="/keys/token"):
+        store.head("k")
+
+
+def test_an_error_of_the_callers_own_file_is_the_callers():
+    class Broken(io.BytesIO):
+        def read(self, *_):
+            raise OSError("bad sector")
+
+    with pytest.raises(OSError, match="bad sector"):
+        Store().put("k", Broken(b"bytes"))
 
 
 def test_errors_pickle():

@@ -156,7 +156,6 @@ class Token:
 def client(**options):
     given = {
         "connection_string": None,
-        "connection_string_secret": None,
         "account_url": URL,
         "credential": "a2V5",
         "timeout": 30,

@@ -11,7 +11,6 @@ from flowhold.errors import (
     ConfigurationError,
     IntegrityError,
     ObjectExistsError,
-    ObjectNotFoundError,
     StorageError,
     StorageUnavailableError,
 )
@@ -20,9 +19,9 @@ from flowhold_storage_s3 import S3Store
 from flowhold_storage_s3.errors import RULES
 
 OF_ANSWERS = {
-    "NoSuchKey": (404, ObjectNotFoundError, ""),
+    "NoSuchKey": (404, StorageError, "check the bucket"),
     "NoSuchBucket": (404, StorageError, "create it"),
-    "NoSuchUpload": (404, ObjectNotFoundError, ""),
+    "NoSuchUpload": (404, StorageError, "check the bucket"),
     "PreconditionFailed": (412, ObjectExistsError, ""),
     "InvalidObjectState": (403, StorageError, "restore it"),
     "InvalidAccessKeyId": (403, AccessDeniedError, "check the access key"),
@@ -50,7 +49,7 @@ OF_STATUS = {
     400: StorageError,
     401: AccessDeniedError,
     403: AccessDeniedError,
-    404: ObjectNotFoundError,
+    404: StorageError,
     405: StorageError,
     408: StorageUnavailableError,
     412: ObjectExistsError,
@@ -72,6 +71,7 @@ NEVER_SENT = {
     "SSLError",
     "FlexibleChecksumError",
     "HTTPClientError",
+    "HTTPError",
     "ConnectionError",
     "IncompleteReadError",
     "BotoCoreError",
@@ -214,7 +214,7 @@ def test_an_upload_option_that_boto3_does_not_know(s3_bucket, at):
 def test_an_answer_that_does_not_say_how_long_it_is(store, proxy):
     store.put("key", b"bytes")
     proxy.fail(Endless())
-    with pytest.raises(StorageUnavailableError, match="how large"):
+    with pytest.raises(StorageUnavailableError, match="no server of S3"):
         store.get("key")
 
 

@@ -168,23 +168,33 @@ class ObjectStream(io.RawIOBase):
 
     def _next(self, most: int) -> memoryview:
         """Return at least one byte and at most so many; none at the end of the object."""
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
         while not self._rest and self._at < self.size:
             chunk = self._chunk()
-            self._at += len(chunk)
-            self._rest = memoryview(chunk)
-            if self._at == self.size:
-                # SDKs compare checksums when they are asked for more than there is.
-                next(self._download.chunks, None)
             if self._digest:
                 self._digest[0].update(chunk)
-                if self._at == self.size and self._digest[0].digest() != self._digest[1]:
-                    raise IntegrityError(
-                        f"{self._place} arrived damaged: its checksum is another one",
-                        location=self._place,
-                        hint="try again; if it stays, the object is damaged where it is stored",
-                    )
+            if self._at + len(chunk) == self.size:
+                self._check_end()
+            self._at += len(chunk)
+            self._rest = memoryview(chunk)
         piece, self._rest = self._rest[:most], self._rest[most:]
         return piece
+
+    def _check_end(self) -> None:
+        try:
+            # SDKs compare checksums when they are asked for more than there is.
+            next(self._download.chunks, None)
+            if self._digest and self._digest[0].digest() != self._digest[1]:
+                raise IntegrityError(
+                    f"{self._place} arrived damaged: its checksum is another one",
+                    location=self._place,
+                    hint="try again; if it stays, the object is damaged where it is stored",
+                )
+        except IntegrityError:
+            # Nothing is read of it any more.
+            self._tries = 0
+            raise
 
     def _chunk(self) -> bytes:
         while True:

@@ -18,6 +18,7 @@ from flowhold.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     SerializationError,
+    StorageError,
 )
 from flowhold.parallel import in_order
 from flowhold.reference import Reference, now
@@ -28,6 +29,7 @@ __all__ = ["Catalog", "split_name"]
 
 _DIGITS = 10
 _MAX_NAME = 255
+_UNSEEN = 3
 
 
 class Catalog:
@@ -56,17 +58,25 @@ class Catalog:
             reference: What to store.
             newest: The newest version so far, where that is known: saves a request.
         """
-        newest = self._newest(reference.flow) if newest is None else newest
+        number = (self._newest(reference.flow) if newest is None else newest) + 1
+        unseen = 0
         while True:
-            newest += 1
-            stored = replace(reference, version=newest)
+            stored = replace(reference, version=number)
+            key = self._key(reference.flow, number)
             try:
-                self.store.put(
-                    self._key(reference.flow, newest), stored.to_json().encode(), if_absent=True
-                )
-            except ObjectExistsError:
-                continue
-            return stored
+                self.store.put(key, stored.to_json().encode(), if_absent=True)
+                return stored
+            except ObjectExistsError as error:
+                seen = self._newest(reference.flow)
+                unseen += seen < number
+                if unseen > _UNSEEN:
+                    raise StorageError(
+                        f"{key} cannot be added to the catalog {self.url}: it is said to exist, "
+                        f"but is not listed",
+                        location=key,
+                        hint="look for what refuses to create objects there, such as a policy",
+                    ) from error
+                number = max(seen + 1, number)
 
     def get(self, name: str, version: int | None = None) -> Reference:
         """Return a version of a flow, by default the newest.

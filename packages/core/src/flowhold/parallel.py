@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from typing import Any, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["THREADS", "for_each", "in_order"]
 
@@ -18,7 +21,7 @@ _R = TypeVar("_R")
 
 
 def for_each(call: Callable[[_T], Any], items: Sequence[_T], what: str) -> None:
-    """Run ``call(item)`` for each item; all are run, then the first error is raised.
+    """Run ``call(item)`` for each item; after an error none is begun, and the error is raised.
 
     Args:
         call: Is run in threads, unless there is one item only.
@@ -29,33 +32,44 @@ def for_each(call: Callable[[_T], Any], items: Sequence[_T], what: str) -> None:
         for item in items:
             call(item)
         return
-    from concurrent.futures import ThreadPoolExecutor, as_completed
-    from contextvars import copy_context
+    from concurrent.futures import as_completed
 
-    with ThreadPoolExecutor(min(THREADS, len(items))) as executor, _progress() as progress:
-        # Secrets that a block gives are found in the threads too.
-        futures = [executor.submit(copy_context().run, call, item) for item in items]
-        if progress is not None:
-            task = progress.add_task(what, total=len(futures))
-            for _ in as_completed(futures):
+    with _threads(len(items)) as submit, _progress() as progress:
+        futures = [submit(call, item) for item in items]
+        task = progress and progress.add_task(what, total=len(futures))
+        for future in as_completed(futures):
+            future.result()
+            if progress:
                 progress.advance(task)
-    for future in futures:
-        future.result()
 
 
 def in_order(call: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
     """Yield ``call(item)`` for each item in their order, while threads work a little ahead."""
-    from concurrent.futures import Future, ThreadPoolExecutor
-    from contextvars import copy_context
-
-    with ThreadPoolExecutor(THREADS) as executor:
+    with _threads(THREADS) as submit:
         ahead: deque[Future[_R]] = deque()
         for item in items:
-            ahead.append(executor.submit(copy_context().run, call, item))
+            ahead.append(submit(call, item))
             if len(ahead) > THREADS:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Callable[..., Future[Any]]]:
+    """Give what runs calls in threads; on an error what has not begun is dropped."""
+    from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
+
+    executor = ThreadPoolExecutor(min(THREADS, count))
+    try:
+        # Secrets that a block gives are found in the threads too.
+        yield lambda call, item: executor.submit(copy_context().run, call, item)
+    except BaseException as error:
+        # What was begun ends first, unless somebody is waiting at a keyboard.
+        executor.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    executor.shutdown()
 
 
 def _progress() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from flowhold import plugins, settings
 from flowhold.adapters import adapt_flow
 from flowhold.catalog import Catalog
-from flowhold.errors import ConfigurationError, StorageError
+from flowhold.errors import ConfigurationError, DuplicateFlowError, StorageError
 from flowhold.flows import Flow
 from flowhold.parallel import for_each
 from flowhold.reference import Reference
@@ -21,6 +22,8 @@ from flowhold.storage.documents import COMPARED, option_parameters
 from flowhold.trees import is_loading
 
 __all__ = ["Registration", "default_storage", "register", "register_all"]
+
+_FRESH = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,13 @@ class _Candidate:
     reference: Reference | None = None
     unchanged: bool = False
     newest: int | None = None
+    looked: float = 0
 
     def look_up(self, catalog: Catalog) -> None:
         """Take over the newest version if it is of the flow as it is now."""
         newest = catalog.newest(self.flow.name)
         self.newest = newest.version if newest else 0
+        self.looked = time.monotonic()
         if newest is not None and self._is_same(newest):
             self.reference, self.unchanged = newest, True
 
@@ -61,7 +66,9 @@ class _Candidate:
     def add_to(self, catalog: Catalog) -> None:
         """Add what was built as a new version."""
         assert self.reference is not None  # noqa: S101
-        self.reference = catalog.add(self.reference, newest=self.newest)
+        # What was seen a while ago may have been pruned, and its number must not be used again.
+        known = self.newest if time.monotonic() - self.looked < _FRESH else None
+        self.reference = catalog.add(self.reference, newest=known)
         if isinstance(self.flow, Flow) and self.flow.storage is None:
             self.flow.storage = self.storage
 
@@ -103,7 +110,8 @@ def register_all(
 ) -> list[Registration]:
     """Register flows, those that share a storage together; arguments as :func:`register`."""
     where = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-    candidates = []
+    candidates: list[_Candidate] = []
+    names: set[str] = set()
     shared = storage
     for flow in flows:
         adapted = adapt_flow(flow)
@@ -112,13 +120,20 @@ def register_all(
         if chosen is None:
             chosen = shared = default_storage()
         _check_lasting(chosen, adapted.name)
+        if adapted.name in names:
+            raise DuplicateFlowError(f"two flows to register have the name {adapted.name!r}")
+        names.add(adapted.name)
         candidates.append(_Candidate(adapted, chosen, chosen.fingerprint(adapted)))
     if not force:
         for_each(lambda each: each.look_up(where), candidates, "Looking flows up in the catalog")
     changed = [each for each in candidates if not each.unchanged]
-    for chosen in {id(each.storage): each.storage for each in changed}.values():
-        _build(chosen, [each for each in changed if each.storage is chosen])
-    for_each(lambda each: each.add_to(where), changed, "Adding flows to the catalog")
+    try:
+        for chosen in {id(each.storage): each.storage for each in changed}.values():
+            _build(chosen, [each for each in changed if each.storage is chosen])
+    finally:
+        # Where some could not be stored, the others are kept all the same.
+        stored = [each for each in changed if each.reference]
+        for_each(lambda each: each.add_to(where), stored, "Adding flows to the catalog")
     return [Registration(each.reference, each.unchanged) for each in candidates if each.reference]
 
 
@@ -172,7 +187,24 @@ def _build(storage: Storage, candidates: Sequence[_Candidate]) -> None:
             storage.discard(name)
             storage.add_flow(each.flow)
             storage._records[name].fingerprint = each.fingerprint
-    storage.build()
+    try:
+        storage.build()
+    except StorageError as error:
+        pending = getattr(storage, "_pending", None)
+        written = [
+            each for each in candidates if pending is not None and each.flow.name not in pending
+        ]
+        _take_references(storage, written)
+        if written:
+            error.hint = (
+                f"{len(written)} of {len(candidates)} flows were stored and registered; register "
+                f"again for the others. {error.hint or ''}".strip()
+            )
+        raise
+    _take_references(storage, candidates)
+
+
+def _take_references(storage: Storage, candidates: Sequence[_Candidate]) -> None:
     references = {reference.flow: reference for reference in storage.references()}
     for each in candidates:
         each.reference = references[each.flow.name]

@@ -1,16 +1,15 @@
-"""What object stores behind an SDK have in common: keys, clients, errors and lost answers."""
+"""What object stores behind an SDK have in common: keys, errors and lost answers."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import threading
+import re
 import urllib.parse
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
 
 from flowhold._secrets import secret
 from flowhold.bodies import Download, ObjectStream, as_file
@@ -20,6 +19,7 @@ from flowhold.errors import (
     FlowholdError,
     ObjectExistsError,
     ObjectNotFoundError,
+    PluginLoadError,
     StorageError,
     StorageUnavailableError,
 )
@@ -28,10 +28,7 @@ from flowhold.store import ObjectInfo, ObjectStore, Parts, check_key, holds, ite
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["RemoteStore", "Rule", "Rules", "Upload", "secret_mapping", "shared_client"]
-
-_T = TypeVar("_T")
-_CLIENTS = 32
+__all__ = ["RemoteStore", "Rule", "Rules", "Upload"]
 
 
 class Rule(NamedTuple):
@@ -45,6 +42,8 @@ class Rule(NamedTuple):
 
 Rules = Mapping[int | str, Rule]
 
+_DAY = 24 * 3600
+
 _UNAVAILABLE = Rule(
     StorageUnavailableError, "{place} did not answer as it should: {reason}", "try again later"
 )
@@ -54,6 +53,11 @@ _COMMON: Rules = {
     404: Rule(ObjectNotFoundError, "there is no object {place}"),
     412: Rule(ObjectExistsError, "{place} exists already"),
     **dict.fromkeys((408, 429, 500, 502, 503, 504), _UNAVAILABLE),
+    "file": Rule(
+        ConfigurationError,
+        "a file that is needed for {place} cannot be read: {reason}",
+        "check the files of credentials and certificates that the environment and options name",
+    ),
 }
 
 
@@ -85,36 +89,83 @@ class RemoteStore(ObjectStore):
     Args:
         bucket: Name of the bucket.
         prefix: Folder in it that holds the objects.
+        timeout: Seconds without an answer after which a try has failed.
         retries: How often a request is tried again where that can help.
+
+    Raises:
+        ConfigurationError: One of them cannot be.
     """
 
-    rules: ClassVar[Rules]
+    rules: ClassVar[Rules] = {}
     """Errors by the SDK's code or by HTTP status, where they differ from what every service has."""
     resumes: ClassVar[bool] = True
     """Whether a download that breaks off is resumed here; False where the SDK does that."""
 
-    def __init__(self, bucket: str, prefix: str = "", *, retries: int = 3) -> None:
+    credentials_secret: str | None = None
+    """Name of a secret with credentials, where there is one."""
+
+    def __init__(
+        self, bucket: str, prefix: str = "", *, timeout: float = 30, retries: int = 3
+    ) -> None:
+        if not isinstance(bucket, str) or not bucket:
+            raise ConfigurationError(f"{bucket!r} cannot be a bucket", hint="give its name")
+        if not isinstance(retries, int) or retries < 0:
+            raise ConfigurationError(f"retries must be a whole number, 0 or more, not {retries!r}")
+        if not isinstance(timeout, (int, float)) or not 0 < timeout < _DAY:
+            raise ConfigurationError(f"timeout must be some seconds, not {timeout!r}")
         self.bucket = bucket
         self.prefix = prefix and f"{check_key(prefix.strip('/'))}/"
+        self.timeout = timeout
         self.retries = retries
+        self._made: tuple[Any, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_made": None}
+
+    @property
+    def client(self) -> Any:
+        """The SDK's client: this process's, and of the credentials that the secret has now."""
+        found = secret(self.credentials_secret) if self.credentials_secret else None
+        key = os.getpid(), found
+        if self._made is None or self._made[0] != key:
+            try:
+                self._made = key, self._make_client(found)
+            except ImportError as error:
+                raise PluginLoadError(
+                    f"the SDK for {self.scheme}:// cannot be imported: {error}",
+                    storage=self.scheme,
+                    hint=f"reinstall the distribution of {type(self).__name__}",
+                ) from error
+        return self._made[1]
 
     @classmethod
     def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> Self:
         """Return the store of ``scheme://bucket/prefix``; options as of the constructor."""
         bucket, _, prefix = url.partition("://")[2].partition("/")
-        if not bucket or set("?#") & set(url):
+        if not bucket or set("?#@") & set(url):
+            # Without the URL, as it is in these that people put credentials.
             raise ConfigurationError(
-                f"{url!r} does not name a bucket", hint=f"write {cls.scheme}://BUCKET/PREFIX"
+                "this URL does not name a bucket, or more than that",
+                hint=f"write {cls.scheme}://BUCKET/PREFIX, with %40 for @; credentials are found "
+                f"elsewhere",
             )
         try:
             return cls(bucket, urllib.parse.unquote(prefix.strip("/")), **(options or {}))
         except TypeError as error:
-            raise ConfigurationError(f"wrong options for {url}: {error}") from error
+            raise ConfigurationError(f"wrong options for {cls.scheme}://: {error}") from error
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._place('')!r})"
 
     # What subclasses implement.
+
+    @abstractmethod
+    def _make_client(self, secret: str | None) -> Any:
+        """Return the client, by :func:`flowhold.clients.shared_client`.
+
+        Args:
+            secret: Value of the secret with the credentials, where one is named.
+        """
 
     @abstractmethod
     def _upload(self, upload: Upload) -> ObjectInfo:
@@ -151,13 +202,15 @@ class RemoteStore(ObjectStore):
         with as_file(parts) as (file, size):
             upload = Upload(path, file, size, if_absent=if_absent)
             try:
-                with self._errors(key):
+                with self._errors(key, of_caller=hasattr(parts, "read")):
                     return self._own(self._upload(upload))
-            except (ObjectExistsError, ObjectNotFoundError):
+            except (ObjectExistsError, ObjectNotFoundError) as error:
                 # The answer to a first try that was carried out may have been lost.
-                if not upload.retried or not holds(self, key, size, _sha256(file)):
-                    raise
-                return self.head(key)
+                if upload.retried and holds(self, key, size, _sha256(file)):
+                    return self.head(key)
+                if isinstance(error, ObjectNotFoundError):
+                    raise self._nowhere() from error
+                raise
 
     def open(self, key: str) -> BinaryIO:
         """Return a stream of the object, which is complete or raises."""
@@ -190,11 +243,14 @@ class RemoteStore(ObjectStore):
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
         """Yield the objects, page by page."""
         behind = (start_after or "").encode()
-        with self._errors(prefix):
-            for info in self._list(self.prefix + prefix, self.prefix + (start_after or "")):
-                own = self._own(info)
-                if own.key.encode() > behind:
-                    yield own
+        try:
+            with self._errors(prefix):
+                for info in self._list(self.prefix + prefix, self.prefix + (start_after or "")):
+                    own = self._own(info)
+                    if own.key.encode() > behind:
+                        yield own
+        except ObjectNotFoundError as error:
+            raise self._nowhere() from error
 
     def delete(self, key: str) -> None:
         """Remove the object; do nothing where there is none."""
@@ -204,6 +260,14 @@ class RemoteStore(ObjectStore):
                 self._delete(path)
         except ObjectNotFoundError:
             pass
+
+    def _nowhere(self) -> StorageError:
+        return StorageError(
+            f"there is no bucket {self.scheme}://{self.bucket}, or no such service where it was "
+            f"looked for",
+            storage=self.scheme,
+            hint="check the bucket's name, and the address of the service",
+        )
 
     def _path(self, key: str) -> str:
         return check_key(self.prefix + check_key(key))
@@ -219,14 +283,21 @@ class RemoteStore(ObjectStore):
             yield from chunks
 
     @contextmanager
-    def _errors(self, key: str) -> Iterator[None]:
-        """Turn errors of the SDK into ours."""
+    def _errors(self, key: str, *, of_caller: bool = False) -> Iterator[None]:
+        """Turn errors of the SDK into ours.
+
+        Args:
+            key: What is asked for.
+            of_caller: Whether a file of the caller's is read, whose errors are the caller's.
+        """
         try:
             yield
         except FlowholdError:
             raise
         except Exception as error:
             known = self._codes(error)
+            if known is None and isinstance(error, OSError) and (error.filename or not of_caller):
+                known = ["file"], str(error)
             if known is None:
                 raise
             codes, reason = known
@@ -234,8 +305,9 @@ class RemoteStore(ObjectStore):
             rule = next((rules[code] for code in codes if code in rules), None)
             kind, message, hint = rule or Rule(StorageError, "{place}: {reason}")
             place = self._place(key)
+            reason = re.sub(r"//[^/@\s]*@", "//", " ".join(reason.split()))[:300]
             raise kind(
-                message.format(place=place, reason=" ".join(reason.split())[:300]),
+                message.format(place=place, reason=reason),
                 storage=self.scheme,
                 location=key or None,
                 hint=hint,
@@ -248,44 +320,3 @@ def _sha256(file: BinaryIO) -> str:
     for part in iter_parts(file):
         digest.update(part)
     return digest.hexdigest()
-
-
-_clients: dict[Any, tuple[Any, Any]] = {}
-_lock = threading.Lock()
-
-
-def shared_client(make: Callable[..., _T], variables: str | tuple[str, ...], **options: Any) -> _T:
-    """Return ``make(**options)``, made once in a process for these options and this environment.
-
-    Args:
-        make: Makes a client that threads can share.
-        variables: How the names of the environment variables begin that it looks at.
-        options: Its arguments; those that are not JSON count by identity.
-    """
-    around = sorted(item for item in os.environ.items() if item[0].startswith(variables))
-    # A forked process must not use its parent's connections.
-    key = (os.getpid(), make, json.dumps([options, around], sort_keys=True, default=id))
-    with _lock:
-        if key not in _clients:
-            while len(_clients) >= _CLIENTS:
-                del _clients[next(iter(_clients))]
-            # The options are kept, so that their identities are not given to others.
-            _clients[key] = make(**options), options
-        return cast("_T", _clients[key][0])
-
-
-def secret_mapping(name: str) -> dict[str, Any]:
-    """Return a secret that is a JSON object.
-
-    Raises:
-        SecretNotFoundError: No provider knows it.
-        ConfigurationError: It is something else; the text does not show it.
-    """
-    try:
-        value = json.loads(secret(name))
-    except ValueError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    del value
-    raise ConfigurationError(f"the secret {name} is not a JSON object")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError, IntegrityError, ObjectNotFoundError, UnverifiedError
 from flowhold.serializers import Serializer, get_serializer
 from flowhold.store import ObjectStore, check_key, open_store
@@ -81,8 +82,12 @@ class Result:
         return self._store
 
     def safe_options(self) -> dict[str, Any]:
-        """Return the options that may be written down; a subclass leaves out its credentials."""
-        return self.options
+        """Return the options that may be written down; a subclass leaves out its credentials.
+
+        Raises:
+            ConfigurationError: They hold credentials.
+        """
+        return check_options("options", self.options)
 
     def format(self, **context: Any) -> Self:
         """Return a copy whose location has its placeholders filled in.

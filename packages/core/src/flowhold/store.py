@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, ClassVar
 from flowhold.errors import (
     ConfigurationError,
     FlowholdError,
+    ObjectNotFoundError,
     StorageError,
     StorageUnavailableError,
 )
@@ -174,7 +175,7 @@ def iter_parts(parts: Parts) -> Iterator[bytes | bytearray | memoryview]:
 
 
 def holds(store: ObjectStore, key: str, size: int, sha256: str) -> bool:
-    """Whether the object at a key has these bytes."""
+    """Whether the object at a key has these bytes; raise what keeps from telling."""
     import hashlib
 
     digest = hashlib.sha256()
@@ -184,7 +185,7 @@ def holds(store: ObjectStore, key: str, size: int, sha256: str) -> bool:
         with store.open(key) as stream:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
-    except StorageError:
+    except ObjectNotFoundError:
         return False
     return digest.hexdigest() == sha256
 

@@ -6,9 +6,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from flowhold._secrets import secret
+from flowhold.clients import shared_client
 from flowhold.errors import ConfigurationError
-from flowhold.remote import shared_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +22,15 @@ _SIGNED = re.compile(
     r"(^|;)\s*(AccountKey|SharedAccessSignature|UseDevelopmentStorage)\s*=", re.IGNORECASE
 )
 
+_COMPLETE = re.compile(
+    r"(^|;)\s*(AccountName|BlobEndpoint|UseDevelopmentStorage)\s*=", re.IGNORECASE
+)
+
 
 def make_client(
     options: Mapping[str, Any],
     *,
     connection_string: str | None,
-    connection_string_secret: str | None,
     account_url: str | None,
     credential: Any,
     timeout: float,
@@ -36,13 +38,12 @@ def make_client(
 ) -> BlobServiceClient:
     """Return the client of an account.
 
-    The account is that of the first that is given of: the connection string, the secret with one,
-    the variable AZURE_STORAGE_CONNECTION_STRING, the URL.
+    The account is that of the first that is given of: the connection string, the variable
+    AZURE_STORAGE_CONNECTION_STRING, the URL.
 
     Args:
         options: Arguments of ``BlobServiceClient``.
         connection_string: With a key or signature, or without for `credential`.
-        connection_string_secret: Name of a secret that is a connection string.
         account_url: As ``https://ACCOUNT.blob.core.windows.net``.
         credential: For a URL, or a connection string without a key: one of azure-identity's, a key,
             and so on. None is azure-identity's default.
@@ -50,13 +51,9 @@ def make_client(
         retries: How often a request is tried again.
 
     Raises:
-        SecretNotFoundError: No provider knows the secret.
-        ConfigurationError: None of the four is given, or an option is wrong.
+        ConfigurationError: None of them is given, or an option is wrong.
     """
-    found = connection_string
-    if not found and connection_string_secret:
-        found = secret(connection_string_secret)
-    found = found or os.environ.get(VARIABLE)
+    found = connection_string or os.environ.get(VARIABLE)
     if not found and not account_url:
         raise ConfigurationError(
             "nothing says which Azure account to use: connection_string, "
@@ -101,6 +98,7 @@ def _make(
     from azure.core.exceptions import AzureError
     from azure.storage.blob import BlobServiceClient
 
+    from flowhold_storage_azure.errors import mask
     from flowhold_storage_azure.retry import Retry
 
     own = {"connection_timeout": timeout, "read_timeout": timeout, "retry_policy": Retry(retries)}
@@ -109,13 +107,15 @@ def _make(
         settings.setdefault("transport", _transport(settings))
         if connection_string is None:
             return BlobServiceClient(account_url or "", credential or _default(), **settings)
+        if not _COMPLETE.search(connection_string):
+            raise ValueError("the connection string names no account")
         if not _SIGNED.search(connection_string):
             settings["credential"] = credential or _default()
         return BlobServiceClient.from_connection_string(connection_string, **settings)
     except ConfigurationError:
         raise
     except (AzureError, AttributeError, TypeError, ValueError) as error:
-        reason = str(error)
+        reason = mask(str(error))
     # Not as the cause: its frames hold the connection string.
     raise ConfigurationError(
         f"no client of Azure can be made: {reason}",

@@ -15,7 +15,7 @@ from flowhold.errors import (
 )
 from flowhold.remote import Rule, Rules
 
-__all__ = ["RULES", "codes"]
+__all__ = ["RULES", "codes", "mask"]
 
 _REFUSED = Rule(
     AccessDeniedError,
@@ -124,6 +124,11 @@ exceptions."""
 _SIGNATURE = re.compile(r"\b(sig=|AccountKey=)[^&;\s'\")]*", re.IGNORECASE)
 
 
+def mask(text: str) -> str:
+    """Return text without the signatures and keys that are in it."""
+    return _SIGNATURE.sub(r"\1***", text)
+
+
 def codes(error: Exception) -> tuple[list[int | str], str] | None:
     """Return the codes of an error of the SDK, the most telling first, and its words.
 
@@ -134,7 +139,7 @@ def codes(error: Exception) -> tuple[list[int | str], str] | None:
     # The last two are what comes of an answer that makes no sense.
     if not isinstance(error, (AzureError, AttributeError, ValueError)):
         return None
-    text = _SIGNATURE.sub(r"\1***", str(error))
+    text = mask(str(error))
     if text != str(error):
         error.args, error.__cause__, error.__context__ = (text,), None, None
     reason = text.strip().partition("\n")[0]

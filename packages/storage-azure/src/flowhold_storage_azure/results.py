@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
+from flowhold.clients import check_options
 from flowhold.results import DEFAULT_LOCATION, Result
 from flowhold.serializers import Serializer
 from flowhold_storage_azure.client import check_account_url
@@ -45,8 +47,9 @@ class AzureResult(Result):
         options["connection_string_secret"] = connection_string_secret
         options["account_url"] = check_account_url(account_url)
         options["credential"] = credential
+        check_options("client_options", options.get("client_options"))
         super().__init__(
-            f"az://{container}/{prefix}".rstrip("/"),
+            f"az://{container}/{quote(prefix)}".rstrip("/"),
             location,
             serializer,
             {name: value for name, value in options.items() if value is not None},

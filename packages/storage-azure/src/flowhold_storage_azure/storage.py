@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError
 from flowhold.storage.objects import ObjectStorage
 from flowhold_storage_azure.client import check_account_url
@@ -80,10 +81,13 @@ class Azure(ObjectStorage):
         )
         self.container = container
         self.connection_string_secret = connection_string_secret
+        if connection_string_secret and not connection_string:
+            # So that it is looked for, and missed, with the others.
+            self.secrets = list(dict.fromkeys([*self.secrets, connection_string_secret]))
         self.connection_string = connection_string
         self.account_url = check_account_url(account_url)
         self.credential = credential
-        self.client_options = dict(client_options) if client_options else None
+        self.client_options = check_options("client_options", client_options) or None
         self.timeout = timeout
         self.retries = retries
 

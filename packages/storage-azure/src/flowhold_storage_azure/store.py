@@ -6,11 +6,11 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold.bodies import Download
+from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError
 from flowhold.remote import RemoteStore, Rules, Upload
 from flowhold.store import ObjectInfo
@@ -63,21 +63,18 @@ class AzureStore(RemoteStore):
         timeout: float = 30,
         retries: int = 3,
     ) -> None:
-        super().__init__(container, prefix, retries=retries)
+        super().__init__(container, prefix, timeout=timeout, retries=retries)
         self._connection_string = connection_string
-        self.connection_string_secret = connection_string_secret
+        if not connection_string:
+            self.credentials_secret = connection_string_secret
         self.account_url = check_account_url(account_url)
         self._credential = credential
-        self.client_options = dict(client_options or {})
-        self.timeout = timeout
+        self.client_options = check_options("client_options", client_options)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in vars(self).items() if name != "client"}
-        return {**state, "_connection_string": None, "_credential": None}
+        return {**super().__getstate__(), "_connection_string": None, "_credential": None}
 
-    @cached_property
-    def client(self) -> ContainerClient:
-        """The client of the container; its connections are shared by all stores of the account."""
+    def _make_client(self, secret: str | None) -> ContainerClient:
         account = make_client(
             {
                 "max_single_put_size": _MOST_IN_ONE,
@@ -85,8 +82,7 @@ class AzureStore(RemoteStore):
                 "max_chunk_get_size": _BLOCK,
                 **self.client_options,
             },
-            connection_string=self._connection_string,
-            connection_string_secret=self.connection_string_secret,
+            connection_string=self._connection_string or secret,
             account_url=self.account_url,
             credential=self._credential,
             timeout=self.timeout,

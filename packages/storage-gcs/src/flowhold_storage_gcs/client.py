@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from flowhold.clients import shared_client
 from flowhold.errors import ConfigurationError
-from flowhold.remote import secret_mapping, shared_client
 
-__all__ = ["SECRET", "Client", "check_options", "make_client"]
+__all__ = ["SECRET", "Client", "make_client"]
 
 SECRET = "GCP_CREDENTIALS"  # noqa: S105 (its name)
 _VARIABLES = ("GOOGLE_", "STORAGE_EMULATOR_HOST", "CLOUDSDK_", "GCE_")
@@ -21,42 +22,30 @@ Client = Any
 """A ``google.cloud.storage.Client``, which has no types."""
 
 
-def check_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return client options, which are written down and so must not hold credentials.
-
-    Raises:
-        ConfigurationError: They do.
-    """
-    if options and "api_key" in options:
-        raise ConfigurationError(
-            "client_options cannot hold api_key", hint=f"use the secret {SECRET} instead"
-        )
-    return dict(options or {})
-
-
 def make_client(
-    options: Mapping[str, Any], *, project: str | None, credentials_secret: str | None
+    options: Mapping[str, Any], *, project: str | None, account: dict[str, Any] | None
 ) -> Client:
     """Return the client of these options.
 
     Args:
         options: Client options of ``google.cloud.storage.Client``.
         project: Its project; default: that of the service account, or none.
-        credentials_secret: Name of a secret with the JSON of a service account's key; without, the
-            application default credentials are looked for.
+        account: Key of a service account; without, the application default credentials are looked
+            for.
 
     Raises:
-        SecretNotFoundError: No provider knows the secret.
-        ConfigurationError: An option or the secret is wrong.
+        ConfigurationError: An option or the key is wrong.
     """
-    account = secret_mapping(credentials_secret) if credentials_secret else None
     return shared_client(_make, _VARIABLES, options=options, project=project, account=account)
 
 
 def _make(options: dict[str, Any], project: str | None, account: dict[str, Any] | None) -> Client:
-    from google.api_core.exceptions import GoogleAPIError
-    from google.cloud import storage
-    from google.oauth2 import service_account
+    with warnings.catch_warnings():
+        # Until when Google supports this Python is no news of every run of a flow.
+        warnings.filterwarnings("ignore", "You are using a .*Python version", FutureWarning)
+        from google.api_core.exceptions import GoogleAPIError
+        from google.cloud import storage
+        from google.oauth2 import service_account
 
     credentials = None
     try:

@@ -9,6 +9,7 @@ from flowhold.errors import (
     AccessDeniedError,
     ConfigurationError,
     IntegrityError,
+    ObjectExistsError,
     StorageError,
     StorageUnavailableError,
 )
@@ -40,6 +41,8 @@ RULES: Rules = {
         IntegrityError, "{place} did not arrive as it was sent: {reason}", "try again"
     ),
     **dict.fromkeys(("rateLimitExceeded", "userRateLimitExceeded"), _UNCLEAR),
+    "conditionNotMet": Rule(ObjectExistsError, "{place} exists already"),
+    412: Rule(StorageError, "{place} was refused: {reason}", "check the policies of the bucket"),
     401: _REFUSED,
     # What never reached a server.
     "DefaultCredentialsError": Rule(

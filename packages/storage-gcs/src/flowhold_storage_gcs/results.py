@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
+from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError
 from flowhold.results import DEFAULT_LOCATION, Result
 from flowhold.serializers import Serializer
@@ -38,8 +40,9 @@ class GCSResult(Result):
             raise ConfigurationError(
                 "a GCSResult needs a bucket", hint="write GCSResult('my-bucket')"
             )
+        check_options("client_options", options.get("client_options"))
         super().__init__(
-            f"gs://{bucket}/{prefix}".rstrip("/"),
+            f"gs://{bucket}/{quote(prefix)}".rstrip("/"),
             location,
             serializer,
             {name: value for name, value in options.items() if value is not None},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flowhold.clients import check_options
 from flowhold.storage.objects import ObjectStorage
-from flowhold_storage_gcs.client import SECRET, check_options
+from flowhold_storage_gcs.client import SECRET
 from flowhold_storage_gcs.results import GCSResult
 from flowhold_storage_gcs.store import GCSStore
 
@@ -64,7 +65,7 @@ class GCS(ObjectStorage):
         )
         self.bucket = bucket
         self.project = project
-        self.client_options = check_options(client_options) or None
+        self.client_options = check_options("client_options", client_options) or None
         self.timeout = timeout
         self.retries = retries
 

@@ -9,14 +9,14 @@ import base64
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Any, BinaryIO, ClassVar, TypeVar
 
 from flowhold.bodies import Download
+from flowhold.clients import check_options, secret_mapping
 from flowhold.errors import ConfigurationError, StorageUnavailableError
 from flowhold.remote import RemoteStore, Rules, Upload
 from flowhold.store import CHUNK, ObjectInfo, iter_parts
-from flowhold_storage_gcs.client import Client, check_options, make_client
+from flowhold_storage_gcs.client import Client, make_client
 from flowhold_storage_gcs.errors import RULES, codes
 
 __all__ = ["GCSStore"]
@@ -60,23 +60,15 @@ class GCSStore(RemoteStore):
         timeout: float = 30,
         retries: int = 3,
     ) -> None:
-        super().__init__(bucket, prefix, retries=retries)
+        super().__init__(bucket, prefix, timeout=timeout, retries=retries)
         self.project = project
-        self.client_options = check_options(client_options)
+        self.client_options = check_options("client_options", client_options)
         self.credentials_secret = credentials_secret
-        self.timeout = timeout
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "client"}
-
-    @cached_property
-    def client(self) -> Client:
-        """The client, shared by all stores with its options."""
-        return make_client(
-            self.client_options,
-            project=self.project,
-            credentials_secret=self.credentials_secret,
-        )
+    def _make_client(self, secret: str | None) -> Client:
+        named = self.credentials_secret
+        account = secret_mapping(named, secret) if named and secret else None
+        return make_client(self.client_options, project=self.project, account=account)
 
     def _codes(self, error: Exception) -> tuple[list[int | str], str] | None:
         return codes(error)

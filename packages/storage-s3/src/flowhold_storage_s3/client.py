@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flowhold.clients import check_options, secret_mapping, shared_client
 from flowhold.errors import ConfigurationError
-from flowhold.remote import secret_mapping, shared_client
 
 __all__ = [
     "CREDENTIALS",
@@ -15,6 +15,7 @@ __all__ = [
     "check_upload_options",
     "credentials_of",
     "make_client",
+    "split_options",
 ]
 
 SECRET = "AWS_CREDENTIALS"  # noqa: S105 (its name)
@@ -45,16 +46,15 @@ def make_client(
     )
 
 
-def credentials_of(secret_name: str) -> dict[str, str]:
-    """Return the credentials in a secret, by the names that boto3 has for them.
+def credentials_of(secret_name: str, text: str) -> dict[str, str]:
+    """Return the credentials in a secret's value, by the names that boto3 has for them.
 
     It is JSON with ACCESS_KEY, SECRET_ACCESS_KEY and perhaps SESSION_TOKEN.
 
     Raises:
-        SecretNotFoundError: No provider knows it.
         ConfigurationError: It is something else.
     """
-    found = secret_mapping(secret_name)
+    found = secret_mapping(secret_name, text)
     names = dict(
         zip(("ACCESS_KEY", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), CREDENTIALS, strict=True)
     )
@@ -67,19 +67,33 @@ def credentials_of(secret_name: str) -> dict[str, str]:
     return {names[name]: str(value) for name, value in found.items() if name in names and value}
 
 
+def split_options(options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return client options, which are written down, and the credentials that were among them.
+
+    Raises:
+        ConfigurationError: They are no mapping, or hold other credentials.
+    """
+    keys = {}
+    if isinstance(options, Mapping):
+        keys = {name: options[name] for name in CREDENTIALS if options.get(name)}
+        options = {name: value for name, value in options.items() if name not in CREDENTIALS}
+    return check_options("client_options", options), keys
+
+
 def check_upload_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the arguments of uploads, which references carry, if they hold no key.
 
     Raises:
         ConfigurationError: One is a key of the customer's own.
     """
-    if keys := [name for name in options or {} if name.startswith("SSECustomer")]:
+    checked = check_options("upload_options", options)
+    if keys := [name for name in checked if name.startswith("SSECustomer")]:
         raise ConfigurationError(
             f"{keys[0]} cannot be among upload_options: references carry no keys, and without it "
             f"nobody could read",
             hint="let S3 keep the key: {'ServerSideEncryption': 'aws:kms', 'SSEKMSKeyId': '…'}",
         )
-    return dict(options or {})
+    return checked
 
 
 def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
@@ -87,6 +101,7 @@ def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
+    options = dict(options)
     session = {name: options.pop(name) for name in _OF_SESSION if name in options}
     given = options.pop("config", None)
     try:
@@ -97,7 +112,7 @@ def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
             max_pool_connections=_CONNECTIONS,
         ).merge(Config(**given) if isinstance(given, Mapping) else given or Config())
         return boto3.Session(**session).client("s3", config=config, **options)
-    except (BotoCoreError, TypeError, ValueError) as error:
+    except (BotoCoreError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"no S3 client can be made: {error}", hint="check client_options"
         ) from error

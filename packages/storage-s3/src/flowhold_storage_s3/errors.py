@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from botocore import exceptions as sdk
+from urllib3.exceptions import HTTPError
 
 from flowhold.errors import (
     AccessDeniedError,
@@ -134,7 +135,9 @@ RULES: Rules = {
     ),
     "SSLError": _TLS,
     "FlexibleChecksumError": Rule(IntegrityError, "{place} arrived damaged: {reason}", "try again"),
-    **dict.fromkeys(("HTTPClientError", "ConnectionError", "IncompleteReadError"), _UNREACHABLE),
+    **dict.fromkeys(
+        ("HTTPClientError", "ConnectionError", "IncompleteReadError", "HTTPError"), _UNREACHABLE
+    ),
     "BotoCoreError": _WRONG,
 }
 """By the server's code, by HTTP status, and by class of botocore's exceptions."""
@@ -149,7 +152,8 @@ def codes(error: Exception) -> tuple[list[int | str], str] | None:
         asked = code in ("InvalidArgument", "InvalidRequest", "NotImplemented")
         special = [CHECKSUMS] if asked and "checksum" in words.lower() else []
         return [*special, code, status], words
-    if isinstance(error, sdk.BotoCoreError):
+    # The connection of a body that is being read is urllib3's.
+    if isinstance(error, (sdk.BotoCoreError, HTTPError)):
         return [kind.__name__ for kind in type(error).__mro__], str(error)
     if isinstance(error, RecursionError):  # botocore asks for a bucket's region without end
         return [REDIRECTS], str(error)

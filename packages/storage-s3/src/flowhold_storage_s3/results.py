@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from flowhold.results import DEFAULT_LOCATION, Result
 from flowhold.serializers import Serializer
-from flowhold_storage_s3.client import CREDENTIALS, check_upload_options
+from flowhold_storage_s3.client import CREDENTIALS, check_upload_options, split_options
 
 __all__ = ["S3Result"]
 
@@ -41,10 +42,11 @@ class S3Result(Result):
         **options: Any,
     ) -> None:
         keys = {name: options.pop(name) for name in CREDENTIALS if name in options}
-        options["client_options"] = {**(client_options or boto3_kwargs or {}), **keys} or None
+        rest, given = split_options(client_options or boto3_kwargs)
+        options["client_options"] = {**rest, **given, **keys} or None
         options["upload_options"] = check_upload_options(upload_options) or None
         super().__init__(
-            f"s3://{bucket}/{prefix}".rstrip("/"),
+            f"s3://{bucket}/{quote(prefix)}".rstrip("/"),
             location,
             serializer,
             {name: value for name, value in options.items() if value is not None},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold.storage.objects import ObjectStorage
-from flowhold_storage_s3.client import CREDENTIALS, SECRET, check_upload_options
+from flowhold_storage_s3.client import CREDENTIALS, SECRET, check_upload_options, split_options
 from flowhold_storage_s3.results import S3Result
 from flowhold_storage_s3.store import S3Store
 
@@ -66,11 +66,10 @@ class S3(ObjectStorage):
             **options,
         )
         self.bucket = bucket
-        rest = dict(client_options or {})
-        given = {name: rest.pop(name, None) for name in CREDENTIALS}
-        self.aws_access_key_id = aws_access_key_id or given["aws_access_key_id"]
-        self.aws_secret_access_key = aws_secret_access_key or given["aws_secret_access_key"]
-        self.aws_session_token = aws_session_token or given["aws_session_token"]
+        rest, given = split_options(client_options)
+        self.aws_access_key_id = aws_access_key_id or given.get("aws_access_key_id")
+        self.aws_secret_access_key = aws_secret_access_key or given.get("aws_secret_access_key")
+        self.aws_session_token = aws_session_token or given.get("aws_session_token")
         self.client_options = rest or None
         self.upload_options = check_upload_options(upload_options) or None
         self.timeout = timeout

@@ -8,7 +8,6 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,11 +17,11 @@ from flowhold.errors import StorageUnavailableError
 from flowhold.remote import RemoteStore, Rules, Upload
 from flowhold.store import CHUNK, ObjectInfo
 from flowhold_storage_s3.client import (
-    CREDENTIALS,
     Client,
     check_upload_options,
     credentials_of,
     make_client,
+    split_options,
 )
 from flowhold_storage_s3.errors import RULES, codes
 
@@ -63,23 +62,17 @@ class S3Store(RemoteStore):
         timeout: float = 30,
         retries: int = 3,
     ) -> None:
-        super().__init__(bucket, prefix, retries=retries)
-        options = dict(client_options or {})
-        self._credentials = {name: options.pop(name) for name in CREDENTIALS if name in options}
-        self.client_options = options
+        super().__init__(bucket, prefix, timeout=timeout, retries=retries)
+        self.client_options, self._credentials = split_options(client_options)
         self.upload_options = check_upload_options(upload_options)
         self.credentials_secret = credentials_secret
-        self.timeout = timeout
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in vars(self).items() if name != "client"}
-        return {**state, "_credentials": {}}
+        return {**super().__getstate__(), "_credentials": {}}
 
-    @cached_property
-    def client(self) -> Client:
-        """The client, shared by all stores with its options."""
+    def _make_client(self, secret: str | None) -> Client:
         named = self.credentials_secret
-        credentials = credentials_of(named) if named else self._credentials
+        credentials = credentials_of(named, secret) if named and secret else self._credentials
         return make_client(
             self.client_options, credentials, timeout=self.timeout, retries=self.retries
         )
@@ -103,7 +96,9 @@ class S3Store(RemoteStore):
                     raise
                 time.sleep(random.uniform(0, 0.1 * 2**tried))  # noqa: S311 (no secret)
                 upload.file.seek(0)
-        return ObjectInfo(upload.path, upload.size, answer.get("ETag"))
+        if "ETag" not in answer:
+            raise _no_s3(self.scheme, upload.path)
+        return ObjectInfo(upload.path, upload.size, answer["ETag"])
 
     def _in_one(
         self, upload: Upload, target: dict[str, str], condition: dict[str, str]
@@ -148,12 +143,7 @@ class S3Store(RemoteStore):
         body, sums = answer["Body"], None
         if "ContentLength" not in answer or "ETag" not in answer:
             body.close()
-            raise StorageUnavailableError(
-                f"the server did not say how large {path} is, or which version of it this is",
-                storage=self.scheme,
-                location=path,
-                hint="try again; if it stays, look for what changes answers on their way",
-            )
+            raise _no_s3(self.scheme, path)
         # botocore compares no checksum of an object that comes in two parts.
         if "ChecksumCRC32" in answer and answer.get("ChecksumType") != "COMPOSITE":
             sums = _Crc32(), base64.b64decode(answer["ChecksumCRC32"])
@@ -170,11 +160,24 @@ class S3Store(RemoteStore):
             Bucket=self.bucket, Prefix=prefix, **behind
         )
         for page in pages:
+            if "Name" not in page:
+                raise _no_s3(self.scheme, prefix)
             for found in page.get("Contents", ()):
                 yield _info(found["Key"], found["Size"], found)
 
     def _delete(self, path: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=path)
+
+
+def _no_s3(scheme: str, path: str) -> StorageUnavailableError:
+    return StorageUnavailableError(
+        f"what answered for {path or 'the bucket'} is no server of S3, or something changes its "
+        f"answers on their way",
+        storage=scheme,
+        location=path or None,
+        hint="check endpoint_url in client_options and AWS_ENDPOINT_URL: it is not the address of "
+        "a console, for example",
+    )
 
 
 class _Crc32:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 
 __all__ = ["collect_as_usual", "main"]
 
 _USUAL = gc.get_threshold()
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -22,6 +24,12 @@ def main() -> None:
     if "--json" in arguments and sys.stderr is not None:
         # The document is out; what is printed while Python exits must not come behind it.
         os.dup2(2, 1)
+    if code == _INTERRUPTED:
+        # Requests that nobody waits for any more must not keep the process.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        os._exit(code)
     if gc.get_threshold() != _USUAL:
         # No flow has run: what is left needs no last look before Python frees it.
         gc.freeze()

@@ -15,6 +15,7 @@ from flowhold.errors import (
     ConfigurationError,
     IntegrityError,
     ObjectExistsError,
+    ObjectNotFoundError,
     StorageError,
     UnverifiedError,
 )
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from flowhold.packing import Packing, Payload
 
 __all__ = ["ObjectStorage"]
+
+_TRIES = 10
 
 
 class ObjectStorage(Storage):
@@ -179,7 +182,7 @@ class ObjectStorage(Storage):
 
     def _write(self, name: str) -> None:
         payload, record = self._pending[name], self._records[name]
-        while True:
+        for left in range(_TRIES, -1, -1):
             store, key = self._at(record.location)
             try:
                 store.put(key, payload.parts, if_absent=not self.overwrite)
@@ -187,7 +190,7 @@ class ObjectStorage(Storage):
             except ObjectExistsError as error:
                 if holds(store, key, payload.size, payload.sha256):
                     break
-                if not self._generates():
+                if not self._generates() or not left:
                     raise ObjectExistsError(
                         f"another object is at {record.location} already",
                         storage=self.name,
@@ -272,7 +275,11 @@ class ObjectStorage(Storage):
         """Do the same as :meth:`read` past the cache."""
         # One byte more than recorded tells a longer object; the digest tells the rest.
         limit = None if record.size is None else record.size + 1
-        data = read_object(*self._at(record.location), limit)
+        try:
+            data = read_object(*self._at(record.location), limit)
+        except ObjectNotFoundError as error:
+            error.hint = error.hint or "restore it, or store it anew: `flowhold register --force`"
+            raise
         if record.sha256 is not None and hashlib.sha256(data).hexdigest() != record.sha256:
             raise IntegrityError(
                 f"the object at {record.location} is not the one that was recorded; nothing of it "
