@@ -23,7 +23,8 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from flowhold.remote import RemoteStore, Rule, Rules
+from flowhold.remote import RemoteStore
+from flowhold.rules import Rule, Rules
 from flowhold.store import ObjectInfo
 
 

@@ -60,6 +60,13 @@ def test_an_answer_is_an_error_that_says_what_the_server_says(bucket, proxy, ans
         assert caught.value.__cause__ is not None
 
 
+def test_a_policy_that_forbids_to_create_is_no_conflict(bucket, proxy):
+    proxy.fail(said(412, "orgPolicyConstraintFailed", "a key of your own is required"), 100)
+    with pytest.raises(StorageError, match="a key of your own is required") as caught:
+        GCSStore(bucket).put("key", b"bytes", if_absent=True)
+    assert not isinstance(caught.value, FileExistsError)
+
+
 def test_a_refusal_without_credentials_is_access_denied(bucket, proxy):
     proxy.fail(Status(401), 100)
     with pytest.raises(AccessDeniedError, match="Anonymous credentials cannot be refreshed"):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
 
 from flowhold.catalog import Catalog
 from flowhold.errors import (
@@ -197,3 +198,24 @@ def test_importing_the_plugin_imports_no_sdk():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert Path(module.__file__).name == "store.py"
+
+
+def test_each_configuration_has_a_client_of_its_own(s3_bucket, at):
+    def store(seconds):
+        options = {**at, "config": Config(read_timeout=seconds)}
+        return S3Store(s3_bucket, client_options=options).client.meta.config.read_timeout
+
+    assert [store(seconds) for seconds in range(1, 40)] == [*range(1, 40)]
+
+
+@pytest.mark.parametrize("options", [{"config": 5}, {"config": {"s3": "path"}}, "abc"])
+def test_options_that_boto3_does_not_take_are_a_wrong_option(s3_bucket, options):
+    with pytest.raises(ConfigurationError):
+        S3Store(s3_bucket, client_options=options).get("key")
+
+
+@pytest.mark.parametrize("call", ["put", "list"])
+def test_a_page_of_some_other_server_is_no_success(store, proxy, call):
+    proxy.fail(Status(200, b"<html>Welcome to the console</html>"), 100)
+    with pytest.raises(StorageUnavailableError, match=r"no server of S3|did not answer|reached"):
+        store.put("key", b"bytes") if call == "put" else list(store.list())

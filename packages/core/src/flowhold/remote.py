@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import urllib.parse
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
 from flowhold._secrets import secret
 from flowhold.bodies import Download, ObjectStream, as_file
 from flowhold.errors import (
-    AccessDeniedError,
     ConfigurationError,
     FlowholdError,
     ObjectExistsError,
@@ -23,42 +21,15 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from flowhold.rules import Rules, ours
 from flowhold.store import ObjectInfo, ObjectStore, Parts, check_key, holds, iter_parts
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["RemoteStore", "Rule", "Rules", "Upload"]
-
-
-class Rule(NamedTuple):
-    """Which error of ours stands for one of an SDK's."""
-
-    error: type[FlowholdError]
-    message: str
-    """With ``{place}``, the URL of the object, and ``{reason}``, the SDK's own words."""
-    hint: str | None = None
-
-
-Rules = Mapping[int | str, Rule]
+__all__ = ["RemoteStore", "Upload"]
 
 _DAY = 24 * 3600
-
-_UNAVAILABLE = Rule(
-    StorageUnavailableError, "{place} did not answer as it should: {reason}", "try again later"
-)
-_COMMON: Rules = {
-    401: Rule(AccessDeniedError, "the credentials for {place} were refused: {reason}"),
-    403: Rule(AccessDeniedError, "no permission for {place}: {reason}"),
-    404: Rule(ObjectNotFoundError, "there is no object {place}"),
-    412: Rule(ObjectExistsError, "{place} exists already"),
-    **dict.fromkeys((408, 429, 500, 502, 503, 504), _UNAVAILABLE),
-    "file": Rule(
-        ConfigurationError,
-        "a file that is needed for {place} cannot be read: {reason}",
-        "check the files of credentials and certificates that the environment and options name",
-    ),
-}
 
 
 class Upload:
@@ -300,18 +271,7 @@ class RemoteStore(ObjectStore):
                 known = ["file"], str(error)
             if known is None:
                 raise
-            codes, reason = known
-            rules = {**_COMMON, **self.rules}
-            rule = next((rules[code] for code in codes if code in rules), None)
-            kind, message, hint = rule or Rule(StorageError, "{place}: {reason}")
-            place = self._place(key)
-            reason = re.sub(r"//[^/@\s]*@", "//", " ".join(reason.split()))[:300]
-            raise kind(
-                message.format(place=place, reason=reason),
-                storage=self.scheme,
-                location=key or None,
-                hint=hint,
-            ) from error
+            raise ours(self.rules, *known, place=self._place(key), key=key) from error
 
 
 def _sha256(file: BinaryIO) -> str:

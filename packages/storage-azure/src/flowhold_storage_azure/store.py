@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from flowhold.bodies import Download
 from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError
-from flowhold.remote import RemoteStore, Rules, Upload
+from flowhold.remote import RemoteStore, Upload
+from flowhold.rules import Rules
 from flowhold.store import ObjectInfo
 from flowhold_storage_azure.client import check_account_url, make_client
 from flowhold_storage_azure.errors import RULES, codes

@@ -13,7 +13,7 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from flowhold.remote import Rule, Rules
+from flowhold.rules import Rule, Rules
 
 __all__ = ["RULES", "codes"]
 

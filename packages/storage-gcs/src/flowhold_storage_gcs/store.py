@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, ClassVar, TypeVar
 from flowhold.bodies import Download
 from flowhold.clients import check_options, secret_mapping
 from flowhold.errors import ConfigurationError, StorageUnavailableError
-from flowhold.remote import RemoteStore, Rules, Upload
+from flowhold.remote import RemoteStore, Upload
+from flowhold.rules import Rules
 from flowhold.store import CHUNK, ObjectInfo, iter_parts
 from flowhold_storage_gcs.client import Client, make_client
 from flowhold_storage_gcs.errors import RULES, codes

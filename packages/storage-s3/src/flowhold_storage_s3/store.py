@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from flowhold.bodies import Download
 from flowhold.errors import StorageUnavailableError
-from flowhold.remote import RemoteStore, Rules, Upload
+from flowhold.remote import RemoteStore, Upload
+from flowhold.rules import Rules
 from flowhold.store import CHUNK, ObjectInfo
 from flowhold_storage_s3.client import (
     Client,
