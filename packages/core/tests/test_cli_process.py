@@ -152,7 +152,10 @@ def test_an_interrupt_ends_with_130(process):
         "import pathlib, time\nfrom flowhold import flow\n"
         "@flow\ndef slow():\n    pathlib.Path('started').touch()\n    time.sleep(100)\n"
     )
-    command = [sys.executable, "-m", "flowhold", "run", "slow.py"]
+    # In the background of a shell, interrupts are ignored.
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    heard += "; from flowhold.cli import main; sys.argv[0] = 'flowhold'; main()"
+    command = [sys.executable, "-c", heard, "run", "slow.py"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         while not Path("started").exists():
             assert running.poll() is None

@@ -53,6 +53,7 @@ def test_an_interrupt_ends_what_has_not_begun():
     source = (
         "import os, signal, sys, time\n"
         "from flowhold.parallel import for_each\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def call(item):\n"
         "    sys.stdout.write('.'); sys.stdout.flush()\n"
         "    if item == 20: os.kill(os.getpid(), signal.SIGINT)\n"

@@ -9,7 +9,6 @@ from flowhold.errors import (
     AccessDeniedError,
     ConfigurationError,
     IntegrityError,
-    ObjectExistsError,
     StorageError,
     StorageUnavailableError,
 )
@@ -41,8 +40,9 @@ RULES: Rules = {
         IntegrityError, "{place} did not arrive as it was sent: {reason}", "try again"
     ),
     **dict.fromkeys(("rateLimitExceeded", "userRateLimitExceeded"), _UNCLEAR),
-    "conditionNotMet": Rule(ObjectExistsError, "{place} exists already"),
-    412: Rule(StorageError, "{place} was refused: {reason}", "check the policies of the bucket"),
+    "policy": Rule(
+        StorageError, "{place} was refused: {reason}", "check the policies of the bucket"
+    ),
     401: _REFUSED,
     # What never reached a server.
     "DefaultCredentialsError": Rule(
@@ -81,7 +81,10 @@ def codes(error: Exception) -> tuple[list[int | str], str] | None:
         reasons.insert(0, "no bucket")
     elif re.search("provided (crc32c|md5)", words, re.IGNORECASE):
         reasons.insert(0, "other bytes")
-    return [*reasons, int(getattr(error, "code", None) or 0)], words
+    status = int(getattr(error, "code", None) or 0)
+    if status == 412 and reasons and "conditionNotMet" not in reasons:
+        reasons.insert(0, "policy")
+    return [*reasons, status], words
 
 
 def _answer(response: Any) -> tuple[list[int | str], str]:
