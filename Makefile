@@ -63,7 +63,7 @@ conformance: $(READY) $(AZURITE) ## Run the conformance kit for every storage, a
 	@$(SCRATCH) && $(BIN)/$(PYTEST) -q -m "conformance and not long" $(ARGS)
 
 test-py%: .venvs/py%/.ready $(AZURITE) ## Run the packages' tests under another Python: make test-py3.10
-	@$(SCRATCH) && $(<D)/bin/$(PYTEST) -m "not long" $(ARGS) packages
+	@$(SCRATCH) && for package in $(PACKAGES); do echo "$$package" && $(<D)/bin/$(PYTEST) -q -m "not long" $(ARGS) "$$package" || exit 1; done
 
 .PRECIOUS: .venvs/py%/.ready
 .venvs/py%/.ready: pyproject.toml $(PROJECTS) | $(READY)

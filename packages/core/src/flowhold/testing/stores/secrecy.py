@@ -52,7 +52,8 @@ class SecrecyTests(StoreSuite):
             cause = each.__cause__ or each.__context__
             texts += [str(cause), repr(cause)]
             for secret in (CONTENT, *secret_values):
-                assert not any(secret in text for text in texts), f"an error shows {secret!r}"
+                shown = next((text for text in texts if secret in text), None)
+                assert shown is None, f"{type(each).__name__} shows {secret!r}: {shown}"
 
     def test_logs_show_no_secret(
         self,
