@@ -86,7 +86,7 @@ package: $(READY) ## Build every distribution into dist/, check it, and try it i
 	&& $(BIN)/uv pip install --quiet --python "$$tmp/venv/bin/python" dist/*.whl \
 	&& cd "$$tmp" && venv/bin/flowhold --version
 
-bench: $(READY) ## Run the benchmarks; beside Prefect 1.4.1 too, once `make test` has made its environment
+bench: $(READY) $(AZURITE) ## Run the benchmarks, beside the peers that can be had
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(wildcard .venvs/prefect1/bin/python) || exit 1; done
 
 services: ## Install the servers that tests start by themselves and that pip does not have

@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/bench_stores.py [s3] [gcs] [azure]
 
-Each contender is a process of its own; they take turns. Makes the environments of the peers when
+Each contender is a process of its own; they take turns, and the best round of each counts: a local
+server takes about as long as the work that is compared. Makes the environments of the peers when
 first run.
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from hashlib import sha256
@@ -94,8 +93,8 @@ class Worker:
         self._process.stdout.close()
 
 
-def in_turn(workers: dict[str, Worker], rounds: int = 7) -> dict[str, dict[str, float]]:
-    """Return seconds by measure and contender: medians over rounds in turn, the first left out."""
+def in_turn(workers: dict[str, Worker], rounds: int = 9) -> dict[str, dict[str, float]]:
+    """Return seconds by measure and contender: the best of rounds in turn, the first left out."""
     taken: dict[str, dict[str, list[float]]] = {}
     for number in range(rounds + 1):
         for contender in list(workers):
@@ -111,6 +110,6 @@ def in_turn(workers: dict[str, Worker], rounds: int = 7) -> dict[str, dict[str, 
     for worker in workers.values():
         worker.stop()
     return {
-        name: {contender: statistics.median(times) for contender, times in rows.items()}
+        name: {contender: min(times) for contender, times in rows.items()}
         for name, rows in taken.items()
     }
