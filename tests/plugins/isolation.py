@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -25,3 +26,14 @@ def as_new_user(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "work")
+    yield
+    _close_clients()
+
+
+def _close_clients():
+    """Close shared clients before they are so many that old ones are dropped with their sockets."""
+    shared = getattr(sys.modules.get("flowhold.clients"), "_clients", {})
+    if len(shared) > 16:
+        for client, _ in shared.values():
+            getattr(client, "close", lambda: None)()
+        shared.clear()
