@@ -145,6 +145,12 @@ RULES: Rules = {
 
 def codes(error: Exception) -> tuple[list[int | str], str] | None:
     """Return the codes of an error of boto3, the most telling first, and its words."""
+    inner: BaseException | None = error
+    while inner is not None:
+        # botocore asks for a bucket's region without end, and perhaps wraps what ends that.
+        if isinstance(inner, RecursionError):
+            return [REDIRECTS], "too many redirects"
+        inner = inner.__context__
     if isinstance(error, sdk.ClientError):
         answer = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -155,6 +161,4 @@ def codes(error: Exception) -> tuple[list[int | str], str] | None:
     # The connection of a body that is being read is urllib3's.
     if isinstance(error, (sdk.BotoCoreError, HTTPError)):
         return [kind.__name__ for kind in type(error).__mro__], str(error)
-    if isinstance(error, RecursionError):  # botocore asks for a bucket's region without end
-        return [REDIRECTS], str(error)
     return None
