@@ -29,48 +29,75 @@ def fill(target):
     return {"flow.py": DIGEST}
 
 
-def test_bytes_that_were_put_are_found_by_their_digest():
-    assert cache.get_object(DIGEST) is None
-    cache.put_object(DIGEST, DATA)
-    assert cache.get_object(DIGEST) == DATA
+class Fetched:
+    """Gives the bytes, and counts how often it was asked for them."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self):
+        self.count += 1
+        return DATA
 
 
-def test_damaged_bytes_are_never_given_and_make_room_for_good_ones(folder):
-    cache.put_object(DIGEST, DATA)
+@pytest.fixture
+def fetch():
+    return Fetched()
+
+
+def test_bytes_are_fetched_once_and_then_found_by_their_digest(fetch):
+    assert cache.object_of(DIGEST, fetch) == DATA
+    assert cache.object_of(DIGEST, fetch) == DATA
+    assert fetch.count == 1
+
+
+def test_damaged_bytes_are_never_given_and_make_room_for_good_ones(folder, fetch):
+    cache.object_of(DIGEST, fetch)
     (folder / "objects" / DIGEST).write_bytes(b"Verified bytes")
-    assert cache.get_object(DIGEST) is None
-    assert not (folder / "objects" / DIGEST).exists()
-    cache.put_object(DIGEST, DATA)
-    assert cache.get_object(DIGEST) == DATA
+    assert cache.object_of(DIGEST, fetch) == DATA
+    assert fetch.count == 2
+    assert (folder / "objects" / DIGEST).read_bytes() == DATA
+
+
+def test_what_cannot_be_fetched_leaves_nothing_damaged_behind(folder, fetch):
+    cache.object_of(DIGEST, fetch)
+    (folder / "objects" / DIGEST).write_bytes(b"Verified bytes")
+
+    def fail():
+        raise FileNotFoundError("gone")
+
+    with pytest.raises(FileNotFoundError, match="gone"):
+        cache.object_of(DIGEST, fail)
+    assert list((folder / "objects").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "digest", ["../../../victim", "{absolute}", "", ".", DIGEST.upper(), "a\0"]
 )
-def test_a_digest_that_is_none_touches_no_file(tmp_path, folder, digest):
+def test_a_digest_that_is_none_touches_no_file(tmp_path, folder, digest, fetch):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
-    cache.put_object(DIGEST, DATA)
-    assert cache.get_object(digest.replace("{absolute}", str(victim))) is None
+    assert cache.object_of(digest.replace("{absolute}", str(victim)), fetch) == DATA
     assert victim.read_bytes() == b"precious"
+    assert not (folder / "objects").exists()
 
 
-def test_a_cache_that_cannot_be_written_to_is_no_reason_to_fail(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_to_is_no_reason_to_fail(tmp_path, monkeypatch, fetch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("FLOWHOLD_CACHE_DIR", str(tmp_path / "file"))
-    cache.put_object(DIGEST, DATA)
-    assert cache.get_object(DIGEST) is None
+    assert cache.object_of(DIGEST, fetch) == DATA
 
 
-def test_damaged_bytes_in_a_read_only_cache_are_no_reason_to_fail(folder, monkeypatch):
-    cache.put_object(DIGEST, DATA)
+def test_damaged_bytes_in_a_read_only_cache_are_no_reason_to_fail(folder, monkeypatch, fetch):
+    cache.object_of(DIGEST, fetch)
     (folder / "objects" / DIGEST).write_bytes(b"x")
 
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.unlink", refuse)
-    assert cache.get_object(DIGEST) is None
+    monkeypatch.setattr("os.unlink", refuse)
+    monkeypatch.setattr("os.replace", refuse)
+    assert cache.object_of(DIGEST, fetch) == DATA
 
 
 def test_a_tree_is_unpacked_once_and_found_again(folder):

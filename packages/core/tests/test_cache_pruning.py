@@ -24,7 +24,7 @@ def folder(tmp_path):
 def put(text, *, used=None, folder=None):
     data = text.encode()
     digest = hashlib.sha256(data).hexdigest()
-    cache.put_object(digest, data)
+    cache.object_of(digest, lambda: data)
     if used is not None:
         os.utime(folder / "objects" / digest, (used, used))
     return digest
@@ -75,7 +75,7 @@ def test_a_tree_in_use_is_listed_so():
 
 def test_what_was_used_last_stays(folder):
     found = [put(f"text {number}", used=1000 + number, folder=folder) for number in range(4)]
-    assert cache.get_object(found[0]) is not None
+    assert put("text 0") == found[0]
     assert digests(cache.prune(max_bytes=13)) == [found[1], found[2]]
     assert digests(cache.entries()) == [found[3], found[0]]
 
@@ -201,7 +201,8 @@ def test_a_tree_that_is_larger_than_the_cache_is_still_usable(monkeypatch):
 
 
 @pytest.mark.parametrize("note", [b"", b"x", b"\xff", b"9" * 5000])
-def test_a_damaged_note_of_the_size_is_made_anew(folder, note):
+def test_a_damaged_note_of_the_size_is_made_anew(folder, note, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_CACHE_MAX_BYTES", "1000")
     put("one")
     (folder / "size").write_bytes(note)
     put("two")
@@ -231,6 +232,5 @@ def test_of_many_little_things_the_note_is_about_right(folder, monkeypatch):
     monkeypatch.setenv("FLOWHOLD_CACHE_MAX_BYTES", str(2_000_000))
     random.seed(7)
     for number in range(2_000):
-        data = b"%0200d" % number
-        cache.put_object(hashlib.sha256(data).hexdigest(), data)
+        put(f"{number:0200d}")
     assert 0.6 < int((folder / "size").read_text()) / 400_000 < 1.4

@@ -19,7 +19,7 @@ from typing import Any
 from flowhold import settings
 from flowhold.errors import AccessDeniedError, StorageError
 
-__all__ = ["Entry", "entries", "get_object", "prune", "put_object", "tree"]
+__all__ = ["Entry", "entries", "object_of", "prune", "tree"]
 
 _DAY = 24 * 3600
 _STEPS = 1000
@@ -28,35 +28,50 @@ _STEPS = 1000
 _in_use: dict[tuple[Path, int], Any] = {}
 
 
-def get_object(digest: str) -> bytes | None:
-    """Return the cached bytes of a digest (sha256, hex), or None; what is damaged is removed."""
+def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
+    """Return the bytes of a digest (sha256, hex): cached ones, else those fetched, to be cached.
+
+    What is damaged in the cache is replaced; a cache that cannot be used is no reason to fail.
+
+    Args:
+        digest: sha256 (hex) of the bytes.
+        fetch: Returns the bytes, verified.
+    """
     if not re.fullmatch("[0-9a-f]{64}", digest):
         # It may come from anywhere, and must not lead to another folder.
-        return None
-    path = settings.current().cache_dir / "objects" / digest
+        return fetch()
+    current = settings.current()
+    folder = current.cache_dir / "objects"
+    path = os.path.join(folder, digest)
     with suppress(OSError):
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read()
         if hashlib.sha256(data).hexdigest() == digest:
             with suppress(OSError):
                 os.utime(path)
             return data
-        path.unlink()
-    return None
-
-
-def put_object(digest: str, data: bytes) -> None:
-    """Keep verified bytes; a cache that cannot be written to is no reason to fail."""
-    current = settings.current()
-    folder = current.cache_dir / "objects"
+        os.unlink(path)
+    data = fetch()
     with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = folder / f".{uuid.uuid4().hex}"
         try:
-            temporary.write_bytes(data)
-            os.replace(temporary, folder / digest)
-        finally:
-            temporary.unlink(missing_ok=True)
+            _write(folder, path, data)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(folder, path, data)
         _grown(len(data), current)
+    return data
+
+
+def _write(folder: Path, path: str, data: bytes) -> None:
+    temporary = os.path.join(folder, f".{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 @dataclass(frozen=True)
@@ -197,7 +212,7 @@ def _grown(size: int, current: settings.Settings) -> None:
     limit, home = current.cache_max_bytes, current.cache_dir
     # Of little things a few are noted, for all of them: what is noted is right on average.
     step = limit // _STEPS
-    if size < step and _noted(home) is not None:
+    if size < step:
         if random.random() * step >= size:  # noqa: S311 (nobody gains by guessing it)
             return
         size = step

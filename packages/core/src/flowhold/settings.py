@@ -69,9 +69,9 @@ def current(**overrides: Any) -> Settings:
         ConfigurationError: A file cannot be read, a name is unknown or a value has the wrong type.
     """
     cwd = _working_directory()
-    files = find_config_dir() / "config.toml", project_file()
     # Asked for often, and nearly always the same: what it is made from tells whether it is.
     given = tuple(map(os.environ.get, _VARIABLES))
+    files = _config_file(given), project_file()
     found = _merged(given, cwd, *files, *map(_version, files))
     changes = {
         name: _checked(_kind(name, "the arguments"), value, name)
@@ -79,6 +79,11 @@ def current(**overrides: Any) -> Settings:
         if value is not None
     }
     return replace(found, **changes) if changes else found
+
+
+@lru_cache(maxsize=16)
+def _config_file(_given: tuple[str | None, ...]) -> Path:
+    return find_config_dir() / "config.toml"
 
 
 @lru_cache(maxsize=16)

@@ -267,9 +267,7 @@ class ObjectStorage(Storage):
             return self._read(record)
         from flowhold import cache
 
-        if (data := cache.get_object(record.sha256)) is None:
-            cache.put_object(record.sha256, data := self._read(record))
-        return data
+        return cache.object_of(record.sha256, lambda: self._read(record))
 
     def _read(self, record: Record) -> bytes:
         """Do the same as :meth:`read` past the cache."""
