@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import flowhold
-from flowhold import plugins, settings
+from flowhold import cache, plugins, settings
 from flowhold.errors import (
     ConfigurationError,
     FlowNotFoundError,
@@ -21,6 +21,7 @@ from flowhold.errors import (
     SerializationError,
 )
 from flowhold.loading import is_path
+from flowhold.manifest import Manifest
 from flowhold.registering import register
 from flowhold.storage import Bytes, Local
 
@@ -198,9 +199,9 @@ def test_the_cache_cannot_vouch_for_a_file_that_was_changed_in_it(tmp_path):
     helper = tree / "files" / "helper.py"
     helper.chmod(0o600)
     helper.write_text("ANSWER = 'changed'\n")
-    manifest = json.loads((tree / "manifest.json").read_text())
+    manifest = dict(cache.manifest_of(tree / "files"))
     manifest["helper.py"] = hashlib.sha256(helper.read_bytes()).hexdigest()
-    (tree / "manifest.json").write_text(json.dumps(manifest))
+    (tree / "manifest").write_bytes(Manifest.of(manifest).data)
     outcome = flowhold.load("etl").run()
     assert outcome.state == "failed"
     assert isinstance(outcome.error, IntegrityError)

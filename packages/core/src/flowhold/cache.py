@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flowhold import settings
-from flowhold.errors import AccessDeniedError, StorageError
+from flowhold.errors import AccessDeniedError, IntegrityError, StorageError
+from flowhold.manifest import Manifest
 
-__all__ = ["Entry", "entries", "object_of", "prune", "tree"]
+__all__ = ["Entry", "entries", "manifest_of", "object_of", "prune", "tree"]
 
 _DAY = 24 * 3600
 _STEPS = 1000
@@ -139,13 +139,12 @@ def prune(
     return removed
 
 
-def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> Path:
-    """Return the folder with the files of a stored flow, unpacking them if no process did before.
+def tree(digest: str, fill: Callable[[Path], Mapping[str, str]]) -> Path:
+    """Return the folder with the files of a flow, having them written if no process did before.
 
     Args:
-        digest: sha256 (hex) of the stored object.
+        digest: sha256 (hex) of the stored object, or of what else tells which files they are.
         fill: Writes the files into an empty folder and returns their sha256 by path.
-
     """
     current = settings.current()
     home = current.cache_dir / "trees"
@@ -164,20 +163,35 @@ def tree(digest: str, fill: Callable[[Path], dict[str, str]]) -> Path:
     return folder / "files"
 
 
+def manifest_of(files: Path) -> Manifest:
+    """Return which files belong to the folder that :func:`tree` returned.
+
+    Raises:
+        IntegrityError: It was damaged.
+    """
+    try:
+        return Manifest.read(files.parent / "manifest")
+    except (OSError, ValueError) as error:
+        raise IntegrityError(
+            f"the cached folder {files.parent} is damaged", hint="remove it; it is made anew"
+        ) from error
+
+
 def _is_whole(folder: Path) -> bool:
     """Whether a tree is there and was written to its end; a machine that crashed leaves less."""
     try:
-        return isinstance(json.loads((folder / "manifest.json").read_bytes()), dict)
+        Manifest.read(folder / "manifest")
     except (OSError, ValueError):
         return False
+    return True
 
 
-def _publish(folder: Path, fill: Callable[[Path], dict[str, str]]) -> None:
+def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]]) -> None:
     temporary = folder.parent / f".{uuid.uuid4().hex}"
     try:
         (temporary / "files").mkdir(parents=True, mode=0o700)
         manifest = fill(temporary / "files")
-        (temporary / "manifest.json").write_text(json.dumps(manifest))
+        (temporary / "manifest").write_bytes(Manifest.of(manifest).data)
         (temporary / "size").write_text(str(_measure(temporary)))
         if folder.exists():
             shutil.rmtree(folder)

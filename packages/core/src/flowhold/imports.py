@@ -11,6 +11,7 @@ import builtins
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,10 @@ class Tree:
             IntegrityError: The file was changed after it was verified and unpacked, or added.
         """
         relative = Path(path).relative_to(self.root).as_posix()
+        if self.manifest is not None and relative not in self.manifest:
+            # It may be reached by a link to a folder of the tree.
+            real = os.path.relpath(os.path.realpath(path), os.path.realpath(self.root))
+            relative = real.replace(os.sep, "/")
         digest = hashlib.sha256(data).hexdigest()
         if self.manifest is not None and self.manifest.get(relative) != digest:
             raise IntegrityError(
@@ -168,7 +173,7 @@ class Tree:
         # folder without __init__.py counts only where nothing else has the name.
         if top == "flowhold" or top in sys.builtin_module_names:
             return None
-        if self.manifest is not None and set(self.manifest) == {self.script}:
+        if self.manifest is not None and len(self.manifest) == 1:
             # A script stored alone has no siblings, and its file is named after its flow.
             return None
         folder = self.script.rpartition("/")[0]
