@@ -57,7 +57,8 @@ def test_an_empty_cache_has_no_entries_and_nothing_to_prune():
     assert cache.prune(everything=True) == []
 
 
-def test_objects_and_trees_are_listed_least_recently_used_first(folder):
+def test_objects_and_trees_are_listed_least_recently_used_first(folder, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_CACHE_MAX_DAYS", "100000")
     new = put("new", used=2000, folder=folder)
     old = put("older", used=1000, folder=folder)
     unpacked = tree("a" * 64)
@@ -194,6 +195,26 @@ def test_trees_count_too(folder, monkeypatch):
     assert sum(entry.size for entry in cache.entries()) <= 300
 
 
+def test_what_nobody_used_for_too_many_days_is_removed_when_a_tree_is_added(folder, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_CACHE_MAX_DAYS", "2")
+    old = put("old", used=time.time() - 3 * 86400, folder=folder)
+    new = put("new", used=time.time() - 1 * 86400, folder=folder)
+    cache.tree("a" * 64, fill)
+    assert old not in digests(cache.entries())
+    assert new in digests(cache.entries())
+
+
+def test_age_is_looked_at_once_a_day(folder, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_CACHE_MAX_DAYS", "2")
+    tree("a" * 64)
+    old = put("old", used=time.time() - 3 * 86400, folder=folder)
+    tree("b" * 64)
+    assert old in digests(cache.entries())
+    os.utime(folder / "aged", (1000, 1000))
+    tree("c" * 64)
+    assert old not in digests(cache.entries())
+
+
 def test_a_tree_that_is_larger_than_the_cache_is_still_usable(monkeypatch):
     monkeypatch.setenv("FLOWHOLD_CACHE_MAX_BYTES", "10")
     root = cache.tree("a" * 64, fill)
@@ -211,11 +232,12 @@ def test_a_damaged_note_of_the_size_is_made_anew(folder, note, monkeypatch):
 
 def test_additions_do_not_read_all_of_the_cache(monkeypatch):
     put("one")
+    tree("b" * 64)
 
     def refuse():
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(cache, "entries", refuse)
+    monkeypatch.setattr("flowhold.pruning.entries", refuse)
     put("two")
     cache.tree("a" * 64, fill)
 

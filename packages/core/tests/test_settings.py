@@ -26,6 +26,7 @@ EXAMPLES = {
     "disabled_plugins": (["s3", "git"], ("s3", "git")),
     "add_default_labels": (False, False),
     "cache_max_bytes": (12, 12),
+    "cache_max_days": (7, 7),
     "max_tree_bytes": (0, 0),
     "max_tree_files": (1, 1),
 }

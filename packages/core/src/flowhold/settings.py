@@ -35,6 +35,7 @@ class Settings:
     disabled_plugins: tuple[str, ...] = ()
     add_default_labels: bool = True
     cache_max_bytes: int = 5 << 30
+    cache_max_days: int = 30
     max_tree_bytes: int = 2 << 30
     max_tree_files: int = 100_000
 
