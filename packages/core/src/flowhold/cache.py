@@ -94,7 +94,8 @@ def tree(digest: str, fill: Callable[[Path], Mapping[str, str]]) -> Path:
     with usable(home):
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with lock_of(folder):
-            if there := _is_whole(folder):
+            # A machine that crashed leaves less than a whole one.
+            if there := Manifest.is_whole(folder / "manifest"):
                 os.utime(folder)
             else:
                 _publish(folder, fill)
@@ -118,15 +119,6 @@ def manifest_of(files: Path) -> Manifest:
         raise IntegrityError(
             f"the cached folder {files.parent} is damaged", hint="remove it; it is made anew"
         ) from error
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether a tree is there and was written to its end; a machine that crashed leaves less."""
-    try:
-        Manifest.read(folder / "manifest")
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]]) -> None:

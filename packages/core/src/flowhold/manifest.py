@@ -42,6 +42,16 @@ class Manifest(Mapping[str, str]):
         """Return the manifest in a file; raise OSError or ValueError where there is none."""
         return cls(path.read_bytes())
 
+    @staticmethod
+    def is_whole(path: Path) -> bool:
+        """Whether a file holds a manifest to its end."""
+        try:
+            with open(path, "rb") as file:
+                file.seek(-len(_END), os.SEEK_END)
+                return file.read() == _END
+        except OSError:
+            return False
+
     def __getitem__(self, path: str) -> str:
         key = b"\0/%s\0" % os.fsencode(path)
         start = self.data.find(key)
