@@ -10,6 +10,7 @@ from flowhold.testing.storages.labelling import LabellingTests
 from flowhold.testing.storages.outcomes import OutcomeTests
 from flowhold.testing.storages.pickles import PicklesTests
 from flowhold.testing.storages.pickling import PicklingTests
+from flowhold.testing.storages.pinning import PinningTests
 from flowhold.testing.storages.placing import PlacingTests
 from flowhold.testing.storages.referring import ReferringTests
 from flowhold.testing.storages.scripting import ScriptingTests
@@ -25,6 +26,7 @@ class StorageTests(
     PicklesTests,
     ScriptingTests,
     CheckingTests,
+    PinningTests,
     ReferringTests,
     SerializingTests,
     PicklingTests,
