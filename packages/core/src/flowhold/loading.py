@@ -72,12 +72,13 @@ def load_script(target: str) -> Any:
 def load_reference(reference: Reference, *, allow_unverified: bool = False) -> Any:
     """Load the flow of a reference; see :func:`load`."""
     check_trust(reference)
-    flow = reference.open_storage().get_flow(reference.flow, allow_unverified=allow_unverified)
+    storage = reference.open_storage()
+    flow = storage.get_flow(reference.flow, allow_unverified=allow_unverified)
     # A module gives the same object every time; what is noted here is of this load only.
     flow = copy.copy(flow)
     # A flow of another making may take no attributes.
     with suppress(AttributeError):
-        flow._source = reference
+        flow._source = storage.as_loaded(reference)
         flow._allow_unverified = allow_unverified
     plugins.call_all("flowhold_loaded", reference=reference, flow=flow)
     return flow

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flowhold import settings
-from flowhold.errors import AccessDeniedError, StorageError
+from flowhold.errors import AccessDeniedError, FlowholdError, StorageError
 
 __all__ = [
     "Entry",
@@ -214,6 +214,8 @@ def usable(home: Path) -> Iterator[None]:
     hint = "set FLOWHOLD_CACHE_DIR to a folder of yours with room in it"
     try:
         yield
+    except FlowholdError:
+        raise  # some of them are an OSError too
     except OSError as error:
         kind = AccessDeniedError if isinstance(error, PermissionError) else StorageError
         message = f"the cache {home} cannot be used: {error.strerror}"
