@@ -1,0 +1,70 @@
+"""What a server answered, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+__all__ = ["Answer"]
+
+
+@dataclass
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    """Empty where it was written to a file."""
+
+    @property
+    def kind(self) -> str:
+        """The media type."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def document(self) -> Any:
+        """The JSON in it, None where it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def said(self) -> str:
+        """The server's own words on what went wrong."""
+        return f"HTTP {self.status} {_words(self.document)}".strip()
+
+    @property
+    def wait(self) -> float | None:
+        """How many seconds the server asks to wait, None where it does not."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        after = headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d{1,9}", after):
+            return float(after)
+        if after:
+            try:
+                return max(0.0, parsedate_to_datetime(after).timestamp() - time.time())
+            except (ValueError, OverflowError):
+                return None
+        for prefix in ("x-ratelimit-", "ratelimit-"):
+            reset = headers.get(f"{prefix}reset", "")
+            if headers.get(f"{prefix}remaining") == "0" and re.fullmatch(r"\d{1,12}", reset):
+                return max(0.0, int(reset) - time.time())
+        # GitHub's limit for bursts may be told of in words only; it asks to wait a minute then.
+        return 60.0 if "secondary rate limit" in self.said.lower() else None
+
+
+def _words(document: Any) -> str:
+    """Return the first text of an error's document."""
+    if isinstance(document, Mapping):
+        names = ("message", "error_description", "error", "errors")
+        return next((found for name in names if (found := _words(document.get(name)))), "")
+    if isinstance(document, list):
+        return next((found for item in document if (found := _words(item))), "")
+    return document if isinstance(document, str) else ""

@@ -1,0 +1,77 @@
+"""Credentials for a forge, which nothing shows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+import requests
+from requests.auth import AuthBase
+
+from flowhold._secrets import secret
+from flowhold.errors import ConfigurationError, SecretNotFoundError
+
+__all__ = ["Login", "token_of"]
+
+
+class Login(AuthBase):
+    """Credentials, which nothing shows.
+
+    Args:
+        headers: What each request to the API gets.
+        username: User for git that goes with the password.
+        password: Password or token for git.
+    """
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        self._headers = headers or {}
+        self.username = username
+        self.password = password
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the headers to a request."""
+        request.headers.update(self._headers)
+        return request
+
+    def left_out_of(self, text: str) -> str:
+        """Return a text without the password."""
+        return text.replace(self.password, "***") if self.password else text
+
+    def __repr__(self) -> str:
+        return "<login>" if self.password else "<no login>"
+
+
+def token_of(option: str | None, default: str) -> str | None:
+    """Return the token to log in with, None for nobody's.
+
+    Args:
+        option: Name of a secret that has to be there.
+        default: Name of a secret, or else of an environment variable, that may be.
+
+    Raises:
+        SecretNotFoundError: The secret that is named is not there.
+        ConfigurationError: It holds no token; the text does not show it.
+    """
+    token = (secret(option) if option else _found(default)).strip()
+    if re.fullmatch(r"[\x21-\x7e]+", token):
+        return token
+    is_absent = not token and not option
+    del token
+    if is_absent:
+        return None
+    raise ConfigurationError(
+        f"the secret {option or default} holds no token", hint="a token is one word of ASCII"
+    )
+
+
+def _found(name: str) -> str:
+    try:
+        return secret(name)
+    except SecretNotFoundError:
+        return os.environ.get(name, "")

@@ -1,0 +1,206 @@
+"""Objects of a repository, read from packs and known by the hash of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, NamedTuple, Protocol, cast
+
+from flowhold import settings
+from flowhold.errors import IntegrityError
+
+__all__ = [
+    "BLOB",
+    "COMMIT",
+    "TAG",
+    "TREE",
+    "Entry",
+    "Objects",
+    "PackedObjects",
+    "sha_of",
+    "tree_entries",
+]
+
+COMMIT, TREE, BLOB, TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 3, 4, 6, 7
+_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
+
+
+class Entry(NamedTuple):
+    """One line of a tree."""
+
+    mode: int
+    name: bytes
+    sha: str
+
+
+class Objects(Protocol):
+    """Objects of a repository by SHA."""
+
+    def __contains__(self, sha: str) -> bool: ...
+
+    def read(self, sha: str, kind: int) -> bytes:
+        """Return what an object holds; raise IntegrityError where it is missing or another kind."""
+
+
+class PackedObjects:
+    """Objects of one or more packs.
+
+    What they hold is in a temporary file: a repository may be larger than memory. Use it in a
+    ``with`` block. No object, and not all of them together, may be larger than the setting
+    ``max_tree_bytes``.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
+        self._index: dict[str, tuple[int, int, int]] = {}
+        self._end = 0
+        self._lock = threading.Lock()
+        self._limit = settings.current().max_tree_bytes
+
+    def __enter__(self) -> PackedObjects:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._file.close()
+
+    def __contains__(self, sha: str) -> bool:
+        return sha in self._index
+
+    def shas(self, kind: int) -> list[str]:
+        """Return the SHAs of all objects of a kind."""
+        return [sha for sha, entry in self._index.items() if entry[0] == kind]
+
+    def read(self, sha: str, kind: int) -> bytes:
+        """Return what an object holds; see :class:`Objects`."""
+        found, offset, size = self._index.get(sha, (0, 0, 0))
+        if found != kind:
+            what = "is missing" if not found else f"is a {_NAMES[found].decode()}"
+            raise IntegrityError(
+                f"the object {sha[:12]} of the repository {what}; a {_NAMES[kind].decode()} was "
+                f"expected"
+            )
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(size)
+
+    def add_pack(self, file: IO[bytes]) -> None:
+        """Take over the objects of a pack.
+
+        Raises:
+            IntegrityError: It is damaged, or holds more than is allowed.
+        """
+        from dulwich.errors import ApplyDeltaError
+        from dulwich.pack import read_pack_header_at
+
+        if not file.seek(0, os.SEEK_END):
+            return  # nothing was to be sent
+        try:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                self._add(data, read_pack_header_at(data)[1])
+        except (ApplyDeltaError, AssertionError, LookupError, ValueError, zlib.error) as error:
+            raise IntegrityError(f"the pack that arrived is damaged: {error}") from error
+
+    def _add(self, data: Any, count: int) -> None:
+        from dulwich.pack import apply_delta, unpack_object_at
+
+        offset = 12  # behind the header
+        known: dict[int, str] = {}
+        waiting: dict[str, list[tuple[int, bytes]]] = {}
+
+        def keep(at: int, kind: int, content: bytes) -> None:
+            todo = [(at, kind, content)]
+            while todo:
+                at, kind, content = todo.pop()
+                sha = known[at] = self._keep(kind, content)
+                for other, delta in waiting.pop(sha, ()):
+                    todo.append((other, kind, resolved(sha, delta)))
+
+        def resolved(base: str, delta: bytes) -> bytes:
+            kind = self._index[base][0]
+            self._check(_target_size(delta))
+            return b"".join(apply_delta(self.read(base, kind), delta))
+
+        for _ in range(count):
+            self._check(_declared_size(data, offset))
+            unpacked, end = unpack_object_at(data, offset, hashlib.sha1)
+            kind, content = unpacked.pack_type_num, b"".join(unpacked.decomp_chunks)
+            if kind == _OFS_DELTA:
+                base = known[offset - cast("int", unpacked.delta_base)]
+            elif kind == _REF_DELTA:
+                base = cast("bytes", unpacked.delta_base).hex()
+            else:
+                keep(offset, kind, content)
+                base = None
+            if base in self._index:
+                keep(offset, self._index[base][0], resolved(base, content))
+            elif base is not None:
+                waiting.setdefault(base, []).append((offset, content))
+            offset = end
+        if waiting:
+            raise ValueError("it lacks objects that others build on")
+
+    def _keep(self, kind: int, content: bytes) -> str:
+        sha = sha_of(kind, content)
+        if sha not in self._index:
+            self._check(len(content))
+            self._file.seek(self._end)
+            self._file.write(content)
+            self._index[sha] = kind, self._end, len(content)
+            self._end += len(content)
+        return sha
+
+    def _check(self, more: int) -> None:
+        if self._end + more > self._limit:
+            raise IntegrityError(
+                f"the repository holds more than {self._limit:,} bytes",
+                hint="fetch only the folders that are needed (directories=), or allow more: the "
+                "setting max_tree_bytes",
+            )
+
+
+def sha_of(kind: int, content: bytes) -> str:
+    """Return the SHA of an object that holds this."""
+    digest = hashlib.sha1(b"%s %d\0" % (_NAMES[kind], len(content)), usedforsecurity=False)
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def tree_entries(data: bytes) -> Iterator[Entry]:
+    """Yield the entries of a tree; raise IntegrityError where it is damaged."""
+    from dulwich.errors import ObjectFormatException
+    from dulwich.objects import parse_tree
+
+    try:
+        for name, mode, sha in parse_tree(data, 20):
+            yield Entry(mode, name, sha.decode())
+    except (ObjectFormatException, ValueError) as error:
+        raise IntegrityError(f"a folder of the repository is damaged: {error}") from error
+
+
+def _declared_size(data: Any, offset: int) -> int:
+    """Return the size that an entry of a pack says it has, before anything of it is inflated."""
+    size, shift = int(data[offset]) & 0x0F, 4
+    while data[offset] & 0x80:
+        offset += 1
+        size |= (data[offset] & 0x7F) << shift
+        shift += 7
+    return size
+
+
+def _target_size(delta: bytes) -> int:
+    """Return the size of what a delta makes."""
+    offset = 0
+    for _ in range(2):
+        size = shift = 0
+        more = True
+        while more:
+            size |= (delta[offset] & 0x7F) << shift
+            more = bool(delta[offset] & 0x80)
+            shift += 7
+            offset += 1
+    return size

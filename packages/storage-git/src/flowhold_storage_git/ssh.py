@@ -1,0 +1,203 @@
+"""Connections through the user's ``ssh``, or with a key that only a private agent holds."""
+
+from __future__ import annotations
+
+import os
+import select
+import shlex
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, cast
+
+from dulwich.client import SSHVendor
+
+from flowhold.errors import ConfigurationError, StorageUnavailableError
+
+__all__ = ["Ssh", "agent_with"]
+
+_ENOUGH = 64 * 1024
+
+
+class Ssh(SSHVendor):
+    """Runs commands on a host with the ``ssh`` of this machine.
+
+    The user's keys, agent, configuration and known hosts count, and ``GIT_SSH_COMMAND``.
+
+    Args:
+        timeout: Seconds without an answer after which a connection has failed.
+        agent: Socket of the agent to be used instead of the user's keys.
+    """
+
+    def __init__(self, timeout: float, agent: str | None = None) -> None:
+        self.timeout = timeout
+        self.agent = agent
+        self._last: _Process | None = None
+
+    def said(self) -> str:
+        """Return what ``ssh`` wrote for people the last time."""
+        return self._last.said if self._last else ""
+
+    def run_command(  # type: ignore[override]
+        self,
+        host: str,
+        command: bytes,
+        username: str | None = None,
+        port: int | None = None,
+        **_others: Any,
+    ) -> _Process:
+        """Start a command; see :class:`dulwich.client.SSHVendor`."""
+        seconds = max(1, round(self.timeout))
+        options = ["BatchMode=yes", f"ConnectTimeout={seconds}", "SetEnv=GIT_PROTOCOL=version=2"]
+        if self.agent:
+            # Not the user's own keys: some hosts know them as another user.
+            options += [f"IdentityAgent={self.agent}", "IdentityFile=none", "IdentitiesOnly=no"]
+        own = os.environ.get("GIT_SSH_COMMAND")
+        args = [*(shlex.split(own) if own else ["ssh"]), "-x"]
+        for option in options:
+            args += ["-o", option]
+        if port:
+            args += ["-p", str(port)]
+        place = f"{username}@{host}" if username else host
+        self._last = _Process([*args, "--", place, os.fsdecode(command)], self.timeout)
+        return self._last
+
+
+class _Process:
+    """A command whose output has to come in time."""
+
+    def __init__(self, args: list[str], timeout: float) -> None:
+        self._timeout = timeout
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                args,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(),
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"{args[0]} cannot be started: {error.strerror}", hint="install OpenSSH"
+            ) from error
+        self._output = cast("Any", self._process.stdout).fileno()
+        self._input = cast("IO[bytes]", self._process.stdin)
+        self._buffer = b""
+        self._said = bytearray()
+        self._listener = threading.Thread(
+            target=self._listen, args=(self._process.stderr,), daemon=True
+        )
+        self._listener.start()
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        while text := stream.read1(_ENOUGH):  # type: ignore[attr-defined]
+            self._said = (self._said + text)[-_ENOUGH:]
+
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer at the end."""
+        with suppress(BrokenPipeError):
+            self._input.flush()
+        while len(self._buffer) < size:
+            if not select.select([self._output], [], [], self._timeout)[0]:
+                self._process.kill()
+                raise TimeoutError(f"no answer within {self._timeout:g} seconds")
+            data = os.read(self._output, max(_ENOUGH, size))
+            if not data:
+                break
+            self._buffer += data
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, before the next are read; where nobody listens any more, those say why."""
+        with suppress(BrokenPipeError):
+            self._input.write(data)
+
+    def can_read(self) -> bool:
+        """Whether there is output to be read."""
+        return bool(self._buffer or select.select([self._output], [], [], 0)[0])
+
+    @property
+    def said(self) -> str:
+        """What the command wrote for people, once it has ended."""
+        self._listener.join(timeout=2)
+        return self._said.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """End the command."""
+        process = self._process
+        for stream in (process.stdin, process.stdout):
+            with suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._listener.join(timeout=2)
+        process.stderr.close()  # type: ignore[union-attr]
+
+
+@contextmanager
+def agent_with(key: str) -> Iterator[str]:
+    """Yield the socket of an agent that holds a private key, which is never in a file.
+
+    Args:
+        key: Its text, as in a file of OpenSSH; not protected by a passphrase.
+
+    Raises:
+        ConfigurationError: It is no such key, or OpenSSH is not installed.
+        StorageUnavailableError: The agent did not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="flowhold-") as folder:
+        socket = os.path.join(folder, "agent")
+        try:
+            agent = subprocess.Popen(  # noqa: S603
+                ["ssh-agent", "-D", "-a", socket],  # noqa: S607
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"ssh-agent cannot be started: {error.strerror}", hint="install OpenSSH"
+            ) from error
+        try:
+            # It writes its socket's name when that is there.
+            if not cast("Any", agent.stdout).readline():
+                raise StorageUnavailableError("ssh-agent did not start")
+            _add_key(socket, key)
+            yield socket
+        finally:
+            agent.terminate()
+            agent.wait()
+            cast("Any", agent.stdout).close()
+
+
+def _add_key(socket: str, key: str) -> None:
+    environment = {**_environment(), "SSH_AUTH_SOCK": socket, "SSH_ASKPASS_REQUIRE": "never"}
+    environment.pop("DISPLAY", None)
+    done = subprocess.run(
+        ["ssh-add", "-q", "-"],  # noqa: S607
+        input=key.replace("\r\n", "\n").strip() + "\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    if done.returncode:
+        raise ConfigurationError(
+            "the secret with the key for ssh does not hold a private key of OpenSSH",
+            hint="it is the whole text of the key's file, and has no passphrase",
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment without the secrets in it."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("FLOWHOLD_SECRET_")
+    }
