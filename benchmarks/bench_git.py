@@ -187,9 +187,11 @@ def compare(server: git_http.GitHTTPServer, scripts: Path, prefect: str | None) 
             "git": Worker(sys.executable, GIT, given),
         }
         times = in_turn(workers, ROUNDS)[name] | slow
-        goals = {("flowhold", "git"): 1.5}
+        goals: dict[tuple[str, str], float | None] = {("flowhold", "git"): 1.5}
         if slow:
-            goals["flowhold", "Prefect 1.4.1"] = 1 / 5
+            # It is about a flow, for which Prefect has only one way; git itself is no 5 times as
+            # fast with a whole work tree, which is mostly the making of files.
+            goals["flowhold", "Prefect 1.4.1"] = 1 / 5 if what == "folder" else None
         met &= report(name, times, goals)
     server.reset()
     many = {"flowhold": Worker(sys.executable, OURS, settings(url, scripts, "many", MANY))}

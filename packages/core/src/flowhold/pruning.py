@@ -180,7 +180,15 @@ def size_of(folder: Path) -> int:
 
 def measure(folder: Path) -> int:
     """Add up the sizes of the files in a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+    size, folders = 0, [os.fspath(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    size += entry.stat(follow_symlinks=False).st_size
+    return size
 
 
 def lock_at(path: Path) -> Any:
