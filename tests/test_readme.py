@@ -4,8 +4,8 @@ a shell.
 ``<!-- name -->`` before an example of any language writes it to a file of that name, for the
 console lines below it; Python without a name is run. Output is compared where it is shown; ``...``
 stands for any text. A command whose output shows an ``error:`` fails, any other succeeds. What
-cannot be run is marked as ``text``. Pages on a storage run beside a server of it, where
-``my-bucket`` is empty.
+cannot be run is marked as ``text``. Pages on a storage run beside a server of it: ``my-bucket`` is
+empty, and ``https://git.example.com`` has the page's own scripts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from git_repositories import make_repository
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md"))]
@@ -65,30 +66,44 @@ def run_console(block, process, folder, env):
 
 @pytest.fixture
 def server(page, request):
-    """Return a new bucket and the environment that leads to its server, if the page needs one."""
-    storage = re.search(r"storage-(s3|gcs|azure)\b", page.as_posix())
+    """Return what to replace in a page so that it leads to a server, and the environment for it."""
+    storage = re.search(r"storage-(s3|gcs|azure|git)\b", page.as_posix())
     if storage is None:
-        return "", {}
+        return {}, {}
+    if storage[1] == "git":
+        return served_scripts(page, request), {}
     server = request.getfixturevalue(f"{storage[1]}_server")
     if storage[1] == "s3":
-        return server.bucket(), {
+        return {"my-bucket": server.bucket()}, {
             "AWS_ENDPOINT_URL": server.url,
             "AWS_ACCESS_KEY_ID": server.access_key,
             "AWS_SECRET_ACCESS_KEY": server.secret_key,
             "AWS_DEFAULT_REGION": server.region,
         }
     if storage[1] == "gcs":
-        return server.bucket(), {"STORAGE_EMULATOR_HOST": server.url}
-    return server.container(), {"AZURE_STORAGE_CONNECTION_STRING": server.connection_string}
+        return {"my-bucket": server.bucket()}, {"STORAGE_EMULATOR_HOST": server.url}
+    environment = {"AZURE_STORAGE_CONNECTION_STRING": server.connection_string}
+    return {"my-bucket": server.container()}, environment
+
+
+def served_scripts(page, request):
+    """Serve the named examples of a page as a git repository, in place of git.example.com."""
+    home = f"page{len(page.as_posix())}"
+    repository = make_repository(request.getfixturevalue("git_folder") / home / "acme/flows.git")
+    examples = BLOCK.findall(page.read_text(encoding="utf-8"))
+    repository.commit({name: block for name, _, block in examples if name})
+    git_http = request.getfixturevalue("git_http")
+    return {"https://git.example.com": f"{git_http.url}/{home}"}
 
 
 @each_page
 def test_examples_of_the_page_do_what_it_says(page, server, process, tmp_path):
-    bucket, env = server
+    replaced, env = server
     folder = tmp_path / "here"
     shutil.copytree(ROOT / "examples", folder / "examples")
     text = page.read_text(encoding="utf-8")
-    text = text.replace("my-bucket", bucket or "my-bucket")
+    for written, meant in replaced.items():
+        text = text.replace(written, meant)
     for number, (name, kind, block) in enumerate(BLOCK.findall(text)):
         if name:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

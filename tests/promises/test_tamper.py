@@ -143,14 +143,16 @@ def test_objects_of_the_cache_that_were_changed(trying, sample):
     data = b"verified bytes" * 20
     digest = hashlib.sha256(data).hexdigest()
     for at in trying(PROMISE, sample(range(len(data)), 50)):
-        cache.put_object(digest, data)
+        cache.object_of(digest, lambda: data)
         (path,) = [each for each in Path.cwd().parent.rglob(digest) if each.is_file()]
         changed = bytearray(data)
         changed[at] ^= 0xFF
         path.chmod(0o600)
         path.write_bytes(changed)
-        assert cache.get_object(digest) is None
-        assert not path.exists()
+        fetched = []
+        assert cache.object_of(digest, lambda: fetched.append(1) or data) == data
+        assert fetched
+        assert path.read_bytes() == data
 
 
 @pytest.mark.parametrize("kind", ["script", "bundle"])

@@ -114,7 +114,7 @@ def waits(monkeypatch):
     """Let tries follow each other at once; the seconds for which they would have waited."""
     waits = []
     patient = SimpleNamespace(sleep=waits.append)
-    monkeypatch.setattr("flowhold_storage_git.transport.time", patient)
+    monkeypatch.setattr("flowhold_storage_git.tries.time", patient)
     return waits
 
 
@@ -126,24 +126,33 @@ def unused():
         yield reserved.getsockname()[1]
 
 
-class Tunnel(socketserver.BaseRequestHandler):
-    """Passes a connection on to a server; what is answered can be cut off, and encrypted."""
+class Tunnel(socketserver.ThreadingTCPServer):
+    """Passes connections on to a port; what is answered can be cut off, or encrypted.
 
-    def handle(self):
-        server = self.server
-        server.connections += 1
-        with contextlib.suppress(OSError), socket.create_connection(server.to) as upstream:
-            client = self.request
-            if server.context:
-                client = server.context.wrap_socket(client, server_side=True)
-            forth = threading.Thread(target=pump, args=(client, upstream))
+    Attributes:
+        port: Its own.
+        cut: Number of bytes of each connection after which it breaks off.
+        connections: What was passed on so far.
+    """
+
+    def __init__(self, to, context):
+        super().__init__(("127.0.0.1", 0), None)
+        self.to, self.context, self.port = to, context, self.server_address[1]
+        self.cut, self.connections = None, []
+
+    def finish_request(self, client, address):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            if self.context:
+                client = self.context.wrap_socket(client, server_side=True)
+            ends = [client, socket.create_connection(("127.0.0.1", self.to))]
+            self.connections.append(ends)
+            for end in ends:
+                stack.enter_context(end)
+            forth = threading.Thread(target=pump, args=ends)
             forth.start()
-            pump(upstream, client, server.cut)
-            for end in (client, upstream):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+            pump(*reversed(ends), self.cut)
+            part(ends)
             forth.join()
-            client.close()
 
 
 def pump(source, target, most=None):
@@ -155,20 +164,21 @@ def pump(source, target, most=None):
         target.shutdown(socket.SHUT_WR)
 
 
+def part(ends):
+    """End connections for whoever reads from them."""
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.fixture
 def tunnel():
-    """Return a function that makes a tunnel to a port: an object with its own `port`.
-
-    Its `cut` is the number of bytes of each connection after which it breaks off; with a `context`
-    it talks TLS.
-    """
+    """Return a function that makes a tunnel to a port, with a context by TLS."""
     with contextlib.ExitStack() as stack:
 
         def tunnel(port, context=None):
-            server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel)
-            server.to, server.context = ("127.0.0.1", port), context
-            server.cut, server.connections, server.port = None, 0, server.server_address[1]
-            stack.enter_context(server)
+            server = stack.enter_context(Tunnel(port, context))
+            stack.callback(lambda: [part(ends) for ends in server.connections])
             thread = threading.Thread(target=server.serve_forever, args=(0.05,))
             thread.start()
             stack.callback(thread.join)

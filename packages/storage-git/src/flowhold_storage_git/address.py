@@ -14,7 +14,7 @@ __all__ = ["Address", "is_local"]
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
 _SCP = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>[^@/:\s]+):(?P<path>[^:\s].*)")
-_HOST = re.compile(r"[A-Za-z0-9_\[](?:[A-Za-z0-9_.:\-\[\]]*)")
+_HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:\-]*")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ class Address:
 
     def check_login(self) -> None:
         """Raise ConfigurationError where a password would travel in clear text."""
-        if self.password and self.scheme == "http" and not is_local(self.host):
+        login = self.username or self.password
+        if login and self.scheme == "http" and not is_local(self.host):
             raise ConfigurationError(
                 f"a token for {self.origin} would travel in clear text", hint="use https://"
             )

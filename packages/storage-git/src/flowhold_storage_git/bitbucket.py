@@ -79,6 +79,12 @@ class Bitbucket(ForgeStorage):
         self.cloud_username_secret = cloud_username_secret
         self.cloud_app_password_secret = cloud_app_password_secret
         self._site = root_of("host", host or _CLOUD)
+        if not self.workspace and self._site == _CLOUD:
+            raise ConfigurationError(
+                "neither a server nor a workspace is named",
+                storage=self.name,
+                hint="give host, or workspace for Bitbucket Cloud",
+            )
 
     def open_source(self) -> Source:
         """Return the repository, with the credentials that the secrets have now."""
@@ -87,12 +93,6 @@ class Bitbucket(ForgeStorage):
             place = f"{self._site}/{self.workspace}/{self.repo}"
             api = self._api(f"{root}/2.0", self._cloud_login(), place)
             return _CloudSource(api, self, f"{place}.git")
-        if self._site == _CLOUD:
-            raise ConfigurationError(
-                "neither a server nor a workspace is named",
-                storage=self.name,
-                hint="give host, or workspace for Bitbucket Cloud",
-            )
         place = f"{self._site}/projects/{self.project}/repos/{self.repo}"
         clone_url = f"{self._site}/scm/{self.project}/{self.repo}.git"
         api = self._api(f"{self._site}/rest/api/latest", self._login(), place)

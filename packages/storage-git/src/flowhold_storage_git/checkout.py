@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +15,16 @@ from dulwich.index import validate_path_element_hfs, validate_path_element_ntfs
 
 from flowhold import settings
 from flowhold.errors import FlowNotFoundError, IntegrityError
-from flowhold_storage_git.objects import BLOB, COMMIT, TREE, Objects, tree_entries
+from flowhold_storage_git.objects import BLOB, COMMIT, TREE, Objects, too_large, tree_entries
 
-__all__ = ["File", "files_of", "root_tree", "settle_links", "write_files"]
+__all__ = ["File", "files_of", "root_tree", "settle_links", "too_many", "write_files"]
 
 _LOGGER = logging.getLogger("flowhold.storage.git")
 _GITLINK = 0o160000
 _DEPTH = 200
+_LONGEST_NAME = 255
+_LONGEST_LINK = 4095
+_FOLLOWED = 40
 
 
 class File(NamedTuple):
@@ -67,18 +71,17 @@ def files_of(
     """
     limit = settings.current().max_tree_files
     missing = set(wanted or ())
-    found = []
+    found: list[File] = []
+    folders = 0
     all_wanted = None if wanted is None else [*wanted, *extra]
     for path, file in _walk(objects, tree, "", all_wanted, 0):
         missing.discard(path)
-        if file is not None:
+        if file is None:
+            folders += 1
+        else:
             found.append(file)
-        if len(found) > limit:
-            raise IntegrityError(
-                f"the repository has more than {limit:,} files",
-                hint="fetch only the folders that are needed (directories=), or allow more: the "
-                "setting max_tree_files",
-            )
+        if max(len(found), folders) > limit:
+            raise too_many(limit)
     if missing:
         raise FlowNotFoundError(
             f"there is no {min(missing)} in the repository at this commit",
@@ -86,6 +89,15 @@ def files_of(
             hint="check the path, and directories=: they are relative to the repository's root",
         )
     return found
+
+
+def too_many(limit: int) -> IntegrityError:
+    """Return the error for a repository that has more than so many files."""
+    return IntegrityError(
+        f"the repository has more than {limit:,} files or folders",
+        hint="fetch only the folders that are needed (directories=), or allow more: the setting "
+        "max_tree_files",
+    )
 
 
 def _walk(
@@ -119,7 +131,13 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _is_safe(name: bytes) -> bool:
     """Whether a name stays in its folder, and is not that of git's own files, on any system."""
-    if not name or b"/" in name or b"\0" in name or len(name) > 255 or name in (b".", b".."):
+    if (
+        not name
+        or b"/" in name
+        or b"\0" in name
+        or len(name) > _LONGEST_NAME
+        or name in (b".", b"..")
+    ):
         return False
     try:
         name.decode()
@@ -140,25 +158,56 @@ def write_files(
         below: Path of a folder in it, ending with ``/``, into which all of it belongs.
 
     Raises:
-        IntegrityError: A file and a folder have one name, or there is more than is allowed.
+        IntegrityError: A file and a folder have one name, a path is too long, or there is more than
+            the settings allow.
     """
     root = os.path.join(os.fspath(folder), below)
+    limit = left = settings.current().max_tree_bytes
+    digests: dict[str, str] = {}
+    targets: dict[str, bytes] = {}
     try:
         _make_folders(root, files)
-        plain = [file for file in files if not file.is_link and not file.is_submodule]
-        digests = {below + file.path: _write(objects, file, root) for file in plain}
         for file in files:
-            if file.is_link and b"\0" not in (target := objects.read(file.sha, BLOB)):
-                os.symlink(os.fsdecode(target), os.path.join(root, file.path))
+            if file.is_submodule:
+                continue
+            content = objects.read(file.sha, BLOB)
+            left -= len(content)
+            if left < 0:
+                raise too_large(limit)
+            if file.is_link:
+                targets[file.path] = content
+            else:
+                digests[below + file.path] = _write(content, file, root)
+        # Behind all files, so that none is written through one of them.
+        for path, target in targets.items():
+            if _can_be_followed(target):
+                os.symlink(os.fsdecode(target), os.path.join(root, path))
+            else:
+                _LOGGER.warning("the link %r leads nowhere and is left out", path)
     except (FileExistsError, NotADirectoryError) as error:
         raise IntegrityError(
             f"two files of the repository have one name here: {error.filename!r}"
         ) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise IntegrityError(
+            "a path in the repository is too long for this machine",
+            hint="fetch only the folders that are needed (directories=)",
+        ) from error
     return digests
+
+
+def _can_be_followed(target: bytes) -> bool:
+    """Whether a link can have this target, without an error from those who come upon it."""
+    longest = max(map(len, target.split(b"/")))
+    return 0 < len(target) <= _LONGEST_LINK and longest <= _LONGEST_NAME and b"\0" not in target
 
 
 def settle_links(folder: Path, links: Sequence[str], digests: dict[str, str]) -> None:
     """Remove the links that lead out of a folder; give those to files the digests of these.
+
+    Links that lead to each other in a circle, or over more of them than systems follow, go too.
 
     Args:
         folder: All of a work tree.
@@ -166,18 +215,41 @@ def settle_links(folder: Path, links: Sequence[str], digests: dict[str, str]) ->
         digests: sha256 (hex) by path, to be completed.
     """
     root = os.path.realpath(folder)
-    left, leaving = list(links), {""}
-    while leaving:
-        # Without one of them, others may lead elsewhere.
-        targets = {path: os.path.realpath(os.path.join(root, path)) for path in left}
-        leaving = {path for path, to in targets.items() if not _is_below(to, root)}
-        for path in leaving:
-            os.unlink(os.path.join(root, path))
+    there = {path: os.path.join(root, path) for path in links}
+    targets = {path: os.readlink(at) for path, at in there.items() if os.path.islink(at)}
+    for path in targets:
+        target = _target(targets, path)
+        # The system is asked too: it may take names for one that differ in case only.
+        if target is None or not _is_below(os.path.realpath(there[path]), root):
+            os.unlink(there[path])
             _LOGGER.warning("the link %r leads out of the repository and is left out", path)
-        left = [path for path in left if path not in leaving]
-    for path, target in targets.items():
-        if (digest := digests.get(os.path.relpath(target, root).replace(os.sep, "/"))) is not None:
+        elif (digest := digests.get(target)) is not None:
             digests[path] = digest
+
+
+def _target(targets: Mapping[str, str], link: str) -> str | None:
+    """Return the path to which a link leads; None if any step of the way is out of the tree."""
+    todo = link.split("/")[::-1]
+    at: list[str] = []
+    followed = 0
+    while todo:
+        part = todo.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not at:
+                return None
+            at.pop()
+            continue
+        at.append(part)
+        target = targets.get("/".join(at))
+        if target is not None:
+            followed += 1
+            if followed > _FOLLOWED or os.path.isabs(target):
+                return None
+            at.pop()
+            todo += target.replace(os.sep, "/").split("/")[::-1]
+    return "/".join(at)
 
 
 def _make_folders(root: str, files: Sequence[File]) -> None:
@@ -193,9 +265,8 @@ def _make_folders(root: str, files: Sequence[File]) -> None:
                 made.add(path)
 
 
-def _write(objects: Objects, file: File, root: str) -> str:
+def _write(content: bytes, file: File, root: str) -> str:
     """Write one file and return its sha256 (hex)."""
-    content = objects.read(file.sha, BLOB)
     mode = 0o500 if file.mode & 0o100 else 0o400
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with open(os.open(os.path.join(root, file.path), flags, mode), "wb") as out:

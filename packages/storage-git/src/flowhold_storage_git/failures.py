@@ -21,8 +21,9 @@ from flowhold.errors import (
 )
 from flowhold.rules import Rule
 from flowhold_storage_git.address import Address
+from flowhold_storage_git.web import Redirected
 
-__all__ = ["Refused", "asked_wait", "ours"]
+__all__ = ["Refused", "asked_wait", "bare", "ours"]
 
 _LOGIN = (
     "check the user name and the token: its secret, its scopes, and whether it has expired; each "
@@ -58,8 +59,10 @@ _SAID = (
         Rule(AccessDeniedError, "the key for {place} was refused: {reason}", _SSH_LOGIN),
     ),
     (
-        r"Could not resolve|Connection (refused|timed out|reset|closed)|No route|timed out|"
-        r"Network is unreachable|kex_exchange|Length of pkt read",
+        r"Could not resolve|Connection (to \S+ )?(refused|timed out|reset|closed)|No route|"
+        r"timed out|Network is unreachable|kex_exchange|"
+        # What dulwich says of an answer that ends in the midst of a line.
+        r"Length of pkt read|length prefix: b'.{0,3}'$",
         _GONE,
     ),
     (
@@ -102,8 +105,17 @@ def ours(error: Exception, address: Address, said: str = "") -> FlowholdError:
     """
     found = _ours(error, address, said)
     _forget(error)
-    found.__cause__ = error
+    if not any(secret in str(error) for secret in _login(address)):
+        found.__cause__ = error
     return found
+
+
+def bare(error: FlowholdError) -> FlowholdError:
+    """Return an error of ours without the frames, which know the credentials."""
+    for inner in (error.__cause__, error.__context__):
+        if inner is not None:
+            _forget(inner)
+    return error.with_traceback(None)
 
 
 def _forget(error: BaseException) -> None:
@@ -117,12 +129,18 @@ def _forget(error: BaseException) -> None:
             _forget(each)
 
 
+def _login(address: Address) -> list[str]:
+    """Return what of a login a server may tell back, but nobody else is to see."""
+    # With ssh a name is no secret, and neither is one that goes with a password.
+    login = address.password or (address.username if address.scheme != "ssh" else None)
+    return [login] if login else []
+
+
 def _ours(error: Exception, address: Address, said: str) -> FlowholdError:
     rule, reason = _rule(error, said)
     reason = " ".join(re.sub(r"//[^/@\s]*@", "//", reason).split())[:300]
-    for secret in (address.password, address.username):
-        if secret and len(secret) > 3 and secret != "git":  # noqa: S105
-            reason = reason.replace(secret, "***")
+    for secret in _login(address):
+        reason = reason.replace(secret, "***")
     hint = rule.hint
     if hint == _SSH_LOGIN:
         hint = hint.format(user=address.username or "git", host=address.host)
@@ -153,19 +171,19 @@ def _rule(error: Exception, said: str) -> tuple[Rule, str]:
         return _REFUSED, "HTTP 401"
     if isinstance(error, NotGitRepository):
         return _ABSENT, "no git repository is there"
+    if isinstance(error, Redirected):
+        return Rule(AccessDeniedError, "{place} redirects {reason}", "correct the URL"), str(error)
     if isinstance(error, Refused):
         rule = _STATUS.get(error.status)
         return rule or Rule(StorageError, "{place} refused: {reason}"), str(error)
     words = said if said.strip() else _text(error)
+    heard = [*said.splitlines(), *_text(error).splitlines()]
     for pattern, rule in _SAID:
-        if match := re.search(pattern, words):
-            line = next(line for line in words.splitlines() if match.group(0) in line)
+        if line := next((line for line in heard if re.search(pattern, line)), ""):
             return rule, line.removeprefix("ERR ").strip()
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in words:
         hint = "for a private CA set REQUESTS_CA_BUNDLE to its certificate"
-        return Rule(StorageUnavailableError, "no trusted connection to {place}: {reason}", hint), (
-            words
-        )
+        return Rule(AccessDeniedError, "no trusted connection to {place}: {reason}", hint), words
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
         return Rule(ConfigurationError, "{place} is no URL: {reason}"), words
     transient = (requests.RequestException, HTTPError, HangupException, OSError, EOFError)

@@ -8,30 +8,26 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from flowhold import settings
-from flowhold.clients import shared_client
 from flowhold.errors import ConfigurationError, FlowholdError
 from flowhold_storage_git.address import is_local
 from flowhold_storage_git.answers import Answer
 from flowhold_storage_git.errors import failure
 from flowhold_storage_git.login import Login
+from flowhold_storage_git.web import Redirected, ask, origin_of
 
 __all__ = ["BUDGET", "Api", "pause", "root_of"]
 
 _LOGGER = logging.getLogger("flowhold.storage.git")
 BUDGET = 60.0
 """Seconds that a request may wait in all before it is tried again."""
-_REDIRECTS = 5
 _JSON_BYTES = 16 << 20
-_MOVED = {301, 302, 303, 307, 308}
 
 # An error raised here must not hold a token: not in its text, its causes, or what the frames of its
 # traceback show. So those of requests, which hold the request, are not kept.
@@ -128,7 +124,7 @@ class Api:
             FlowholdError: There is none, or another one.
         """
         url = urljoin(f"{self.root}/", path)
-        if _origin(url) != _origin(self.root):
+        if origin_of(url) != origin_of(self.root):
             raise self.failure("foreign", reason="its pages are on another host")
         url += "?" + urlencode(query) if query else ""
         waited, tried = 0.0, 0
@@ -156,32 +152,20 @@ class Api:
         raise self.failure(problem.code, reason=problem.reason)
 
     def _send(self, method: str, url: str, accept: str, into: BinaryIO | None) -> Answer:
-        session = shared_client(_session, ())
-        login: AuthBase = self.login
-        for _ in range(_REDIRECTS + 1):
-            with session.request(
+        try:
+            response = ask(
                 method,
                 url,
-                headers={"Accept": accept},
-                # Also where it is empty: what is in ~/.netrc is for others.
-                auth=login,
+                login=self.login.headers,
+                origin=self.root,
                 timeout=self.timeout,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                if response.request is not None:
-                    response.request.headers.clear()
-                target = response.headers.get("location", "")
-                if response.status_code not in _MOVED or not target:
-                    body = self._read(response, into if response.status_code == 200 else None)
-                    return Answer(response.status_code, response.headers, body)
-            target = urljoin(url, target)
-            if urlsplit(target).scheme not in ("https", urlsplit(url).scheme):
-                raise self.failure("redirect", reason="to a connection that is not encrypted")
-            if _origin(target) != _origin(url):
-                login = Login()
-            url = target
-        raise self.failure("redirect", reason=f"more than {_REDIRECTS} times")
+                headers={"Accept": accept},
+            )
+        except Redirected as error:
+            raise self.failure("redirect", reason=str(error)) from None
+        with response:
+            body = self._read(response, into if response.status_code == 200 else None)
+            return Answer(response.status_code, response.headers, body)
 
     def _read(self, response: requests.Response, into: BinaryIO | None) -> bytes:
         limit = _JSON_BYTES if into is None else settings.current().max_tree_bytes
@@ -236,22 +220,6 @@ def root_of(option: str, text: str) -> str:
         except ValueError:
             pass
     raise ConfigurationError(f"{option} is not the URL of a host", hint=hint)
-
-
-def _session() -> requests.Session:
-    from flowhold_storage_git import __version__
-
-    session = requests.Session()
-    session.headers["User-Agent"] = f"flowhold-storage-git/{__version__}"
-    # It is shared: a host's cookies would make one login that of others.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), port
 
 
 def _problem_of(error: Exception) -> _Problem:

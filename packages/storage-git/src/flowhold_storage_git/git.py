@@ -11,6 +11,7 @@ from flowhold._secrets import secret
 from flowhold.errors import ConfigurationError, FlowNotFoundError
 from flowhold.storage.records import Record
 from flowhold_storage_git.address import Address
+from flowhold_storage_git.naming import check_repository
 from flowhold_storage_git.refs import Named
 from flowhold_storage_git.revisions import RevisionStorage, check_path
 from flowhold_storage_git.source import GitSource
@@ -84,7 +85,7 @@ class Git(RevisionStorage):
         retries: int = 3,
         **common: Any,
     ) -> None:
-        super().__init__(pin=pin, **common)
+        super().__init__(pin=pin, timeout=timeout, retries=retries, **common)
         self.flow_path = check_path(flow_path)
         self.repo = repo
         self.repo_host = repo_host
@@ -106,8 +107,6 @@ class Git(RevisionStorage):
             [directories] if isinstance(directories, str) else directories and [*directories]
         )
         self.allow_stale = allow_stale
-        self.timeout = timeout
-        self.retries = retries
         self._named = Named(branch_name, tag, commit)
         self._check_options()
 
@@ -119,16 +118,15 @@ class Git(RevisionStorage):
                 storage=self.name,
                 hint="give repo, git_clone_url or git_clone_url_secret_name",
             )
-        if self.git_clone_url is not None and Address.parse(self.git_clone_url).password:
-            raise ConfigurationError(
-                "git_clone_url holds a password, and is written down with each flow",
-                storage=self.name,
-                hint="put the whole URL into a secret: git_clone_url_secret_name",
-            )
-        if not isinstance(self.clone_depth, int) or self.clone_depth < 1:
+        if self.repo is not None:
+            self._check_repo()
+        if self.git_clone_url is not None:
+            self._check_url(Address.parse(self.git_clone_url))
+        if type(self.clone_depth) is not int or self.clone_depth < 1:
             raise ConfigurationError(f"clone_depth must be 1 or more, not {self.clone_depth!r}")
         for folder in self.directories or ():
-            if any(part in ("", ".", "..") for part in folder.strip("/").split("/")):
+            parts = folder.strip("/").split("/") if isinstance(folder, str) else [""]
+            if any(part in ("", ".", "..") for part in parts):
                 raise ConfigurationError(
                     f"{folder!r} is not a folder of a repository",
                     hint="give paths relative to the repository's root",
@@ -138,6 +136,35 @@ class Git(RevisionStorage):
         if self.git_clone_url_secret_name and (self.repo or self.git_token_secret_name):
             _LOGGER.warning(
                 "the URL of git_clone_url_secret_name is used, and no other option of it"
+            )
+
+    def _check_repo(self) -> None:
+        check_repository(self.repo)
+        if self.git_clone_url is not None:
+            raise ConfigurationError(
+                "repo and git_clone_url name a repository each", hint="give one of them"
+            )
+        if "://" in self.repo_host or "/" in self.repo_host:
+            raise ConfigurationError(
+                f"repo_host {self.repo_host!r} is not the name of a host",
+                hint="write HOST or HOST:PORT, or give git_clone_url",
+            )
+        Address.parse(f"https://{self.repo_host}/{self.repo}")
+
+    def _check_url(self, address: Address) -> None:
+        # A token can stand for the user too.
+        if address.password or (address.username and address.scheme != "ssh"):
+            raise ConfigurationError(
+                "git_clone_url holds a login, and is written down with each flow",
+                storage=self.name,
+                hint="leave it out: git_token_username and git_token_secret_name name it, or "
+                "git_clone_url_secret_name a secret with the whole URL",
+            )
+        if (self.use_ssh or self.ssh_key_secret) and address.scheme != "ssh":
+            raise ConfigurationError(
+                "use_ssh and ssh_key_secret need a git_clone_url for ssh",
+                storage=self.name,
+                hint="write ssh://git@HOST/PATH or git@HOST:PATH",
             )
 
     @property
@@ -159,10 +186,15 @@ class Git(RevisionStorage):
             only=only,
             submodules=self.submodules,
             lfs=self.lfs,
-            allow_stale=self.allow_stale,
+            # What is pinned is never taken for newer than it is.
+            allow_stale=self.allow_stale and not self.pin,
             timeout=self.timeout,
             retries=self.retries,
         )
+
+    @property
+    def _repository(self) -> str:
+        return (self.repo or "").removesuffix(".git")
 
     def _address(self) -> Address:
         # In no frame are secrets while something can fail.
@@ -171,9 +203,9 @@ class Git(RevisionStorage):
         elif self.git_clone_url:
             address = Address.parse(self.git_clone_url)
         elif self.use_ssh or self.ssh_key_secret:
-            address = Address.parse(f"ssh://git@{self.repo_host}/{self.repo}.git")
+            address = Address.parse(f"ssh://git@{self.repo_host}/{self._repository}.git")
         else:
-            address = Address.parse(f"https://{self.repo_host}/{self.repo}.git")
+            address = Address.parse(f"https://{self.repo_host}/{self._repository}.git")
         if address.scheme == "ssh":
             return replace(
                 address, ssh_key=secret(self.ssh_key_secret) if self.ssh_key_secret else None
@@ -182,6 +214,11 @@ class Git(RevisionStorage):
             return address
         token = secret(self.git_token_secret_name).strip()
         if not self.format_access_token:
+            if ":" in token:
+                del token
+                raise ConfigurationError(
+                    "a token with a ':' cannot stand alone", hint="give git_token_username"
+                )
             return replace(address, username=token, password=None)
         user = self.git_token_username or (self.repo or "").partition("/")[0] or "git"
         return replace(address, username=user, password=token)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
 
 from flowhold import settings
-from flowhold.errors import ConfigurationError, FlowholdError, IntegrityError, StorageError
+from flowhold.errors import ConfigurationError, IntegrityError, StorageError
 from flowhold_storage_git.address import Address
+from flowhold_storage_git.dulwich_clients import login_of
 from flowhold_storage_git.failures import Refused, ours
 from flowhold_storage_git.ssh import Ssh, agent_with
-from flowhold_storage_git.transport import login_of
-from flowhold_storage_git.web import ask
+from flowhold_storage_git.tries import tried
+from flowhold_storage_git.web import ask, origin_of
 
 __all__ = ["fetch_files"]
 
@@ -31,6 +35,8 @@ _LONGEST = 1024
 _BATCH = 100
 _CHUNK = 1 << 20
 _KIND = "application/vnd.git-lfs+json"
+_GONE = (404, 410)
+# Of the connection, or an answer that is none; not that a disk is full.
 
 
 class _Pointer(NamedTuple):
@@ -44,7 +50,9 @@ class _Place(NamedTuple):
     headers: Mapping[str, str]
 
 
-def fetch_files(address: Address, folder: Path, digests: dict[str, str], timeout: float) -> None:
+def fetch_files(
+    address: Address, folder: Path, digests: dict[str, str], timeout: float, retries: int
+) -> None:
     """Replace the pointers among written files by what they point to.
 
     Args:
@@ -52,6 +60,7 @@ def fetch_files(address: Address, folder: Path, digests: dict[str, str], timeout
         folder: With the files.
         digests: sha256 (hex) by path of those that are the repository's; changed.
         timeout: Seconds without an answer after which a request has failed.
+        retries: How often a request is tried again where that can help.
 
     Raises:
         IntegrityError: What arrived is not what a pointer says, or more than the settings allow.
@@ -66,18 +75,35 @@ def fetch_files(address: Address, folder: Path, digests: dict[str, str], timeout
         )
     if not found:
         return
+    if address.scheme == "file":
+        for pointer in found:
+            _replace(folder / pointer.path, pointer, _of_folder(address.path, pointer))
+    else:
+        _fetch(address, folder, found, timeout, retries)
+    digests.update((pointer.path, pointer.oid) for pointer in found)
+
+
+def _fetch(
+    address: Address, folder: Path, pointers: list[_Pointer], timeout: float, retries: int
+) -> None:
+    def download(pointer: _Pointer, place: _Place) -> None:
+        response = ask("GET", place.url, login=place.headers, origin=place.url, timeout=timeout)
+        with response:
+            if response.status_code in _GONE:
+                raise _missing(pointer)
+            _check(response)
+            _replace(folder / pointer.path, pointer, response.iter_content(_CHUNK))
+
     try:
-        problem = None
-        for pointer, chunks in _contents(address, found, timeout):
-            _replace(folder / pointer.path, pointer, chunks)
-            digests[pointer.path] = pointer.oid
-    except FlowholdError:
+        server = tried(lambda: _server(address, timeout), address, retries)
+        for start in range(0, len(pointers), _BATCH):
+            batch = pointers[start : start + _BATCH]
+            places = tried(partial(_places, address, server, batch, timeout), address, retries)
+            for each in batch:
+                tried(partial(download, each, places[each.oid]), address, retries)
+    except StorageError as error:
+        error.hint = error.hint or "check that the server has LFS"
         raise
-    except (OSError, Refused, ValueError, LookupError, TypeError) as error:
-        problem = ours(error, address)
-    if problem is not None:
-        problem.hint = problem.hint or "check that the server has LFS"
-        raise problem
 
 
 def _pointers(folder: Path, paths: Iterable[str]) -> Iterator[_Pointer]:
@@ -88,43 +114,25 @@ def _pointers(folder: Path, paths: Iterable[str]) -> Iterator[_Pointer]:
 
 
 def _replace(file: Path, pointer: _Pointer, chunks: Iterable[bytes]) -> None:
-    mode = file.stat().st_mode
-    file.unlink()
     digest, size = hashlib.sha256(), 0
-    with open(file, "xb") as out:
-        for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-            if size > pointer.size:
-                break
-            out.write(chunk)
-    file.chmod(mode & 0o777)
-    if size != pointer.size or digest.hexdigest() != pointer.oid:
-        raise IntegrityError(
-            f"the LFS file {pointer.path} that arrived is not the one that the commit names",
-            location=pointer.path,
-        )
-
-
-def _contents(
-    address: Address, pointers: list[_Pointer], timeout: float
-) -> Iterator[tuple[_Pointer, Iterable[bytes]]]:
-    if address.scheme == "file":
-        for pointer in pointers:
-            yield pointer, _of_folder(address.path, pointer)
-        return
-    server = _server(address, timeout)
-    for start in range(0, len(pointers), _BATCH):
-        batch = pointers[start : start + _BATCH]
-        places = _places(address, server, batch, timeout)
-        for pointer in batch:
-            place = places[pointer.oid]
-            login = place.headers or server.headers
-            origin = place.url if place.headers else server.url
-            response = ask("GET", place.url, login=login, origin=origin, timeout=timeout)
-            with response:
-                _check(response)
-                yield pointer, response.iter_content(_CHUNK)
+    partly = file.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with open(partly, "xb") as out:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+                if size > pointer.size:
+                    break
+                out.write(chunk)
+        if size != pointer.size or digest.hexdigest() != pointer.oid:
+            raise IntegrityError(
+                f"the LFS file {pointer.path} that arrived is not the one that the commit names",
+                location=pointer.path,
+            )
+        partly.chmod(file.stat().st_mode & 0o777)
+        os.replace(partly, file)
+    finally:
+        partly.unlink(missing_ok=True)
 
 
 def _of_folder(path: str, pointer: _Pointer) -> Iterator[bytes]:
@@ -160,7 +168,8 @@ def _server(address: Address, timeout: float) -> _Place:
     if not answer:
         raise ours(EOFError("nothing was answered"), address, ssh.said())
     found = json.loads(answer)
-    return _Place(str(found["href"]).rstrip("/"), dict(found.get("header") or {}))
+    url = _checked(str(found["href"]), address)
+    return _Place(url.rstrip("/"), dict(found.get("header") or {}))
 
 
 def _places(
@@ -183,18 +192,43 @@ def _places(
         data=json.dumps(body).encode(),
     )
     with response:
+        if response.status_code in _GONE:
+            raise StorageError(
+                f"{address.url} has no LFS, or not for this login",
+                storage="git",
+                location=address.url,
+                hint="check that LFS is enabled for the repository",
+            )
         _check(response)
         answers: dict[str, Any] = {each["oid"]: each for each in response.json()["objects"]}
     places = {}
     for pointer in pointers:
-        download = (answers.get(pointer.oid, {}).get("actions") or {}).get("download")
+        answer = answers.get(pointer.oid, {})
+        error = answer.get("error") or {}
+        if int(error.get("code", 404)) not in _GONE:
+            raise Refused(int(error["code"]), f"{error.get('message', '')} of LFS")
+        download = (answer.get("actions") or {}).get("download")
         if download is None:
             raise _missing(pointer)
-        url = str(download["href"])
-        if address.scheme != "http" and not url.startswith("https://"):
-            raise StorageError("the LFS server leads to a connection in clear text")
-        places[pointer.oid] = _Place(url, dict(download.get("header") or {}))
+        url = _checked(str(download["href"]), address)
+        headers = dict(download.get("header") or {})
+        if not answer.get("authenticated") and origin_of(url) == origin_of(server.url):
+            headers = {**server.headers, **headers}
+        places[pointer.oid] = _Place(url, headers)
     return places
+
+
+def _checked(url: str, address: Address) -> str:
+    """Return a URL that a server leads to, if what is sent there is encrypted."""
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("LFS leads to no URL")
+    if address.scheme != "http" and not url.startswith("https://"):
+        raise StorageError(
+            f"the LFS server of {address.url} leads to a connection in clear text",
+            storage="git",
+            location=address.url,
+        )
+    return url
 
 
 def _check(response: requests.Response) -> None:

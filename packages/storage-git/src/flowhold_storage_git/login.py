@@ -6,16 +6,13 @@ import os
 import re
 from collections.abc import Mapping
 
-import requests
-from requests.auth import AuthBase
-
 from flowhold._secrets import secret
 from flowhold.errors import ConfigurationError, SecretNotFoundError
 
 __all__ = ["Login", "token_of"]
 
 
-class Login(AuthBase):
+class Login:
     """Credentials, which nothing shows.
 
     Args:
@@ -30,14 +27,9 @@ class Login(AuthBase):
         username: str | None = None,
         password: str | None = None,
     ) -> None:
-        self._headers = headers or {}
+        self.headers = headers or {}
         self.username = username
         self.password = password
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the headers to a request."""
-        request.headers.update(self._headers)
-        return request
 
     def left_out_of(self, text: str) -> str:
         """Return a text without the password."""

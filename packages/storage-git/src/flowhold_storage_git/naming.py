@@ -37,8 +37,9 @@ def check_repository(repo: Any, *, parts: int | None = None) -> str:
         ConfigurationError: It is none.
     """
     found = repo.split("/") if isinstance(repo, str) else [""]
-    if any(part in ("", ".", "..") for part in found) or len(found) != (parts or len(found)):
-        wanted = "OWNER/NAME" if parts == 2 else "its name, without a slash at its ends"
+    wrong = any(part in ("", ".", "..") or ":" in part for part in found)
+    if wrong or len(found) != (parts or len(found)):
+        wanted = "OWNER/NAME" if parts == 2 else "its name, without a host or a slash at its ends"
         raise ConfigurationError(f"{repo!r} is not a repository", hint=f"write {wanted}")
     return str(repo)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import struct
 import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any, NamedTuple, Protocol, cast
 
 from flowhold import settings
@@ -23,10 +25,13 @@ __all__ = [
     "Objects",
     "PackedObjects",
     "sha_of",
+    "too_large",
     "tree_entries",
 ]
 
 COMMIT, TREE, BLOB, TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 3, 4, 6, 7
+_LONGEST = 63
+_DAMAGED = (AssertionError, LookupError, ValueError, struct.error, zlib.error)
 _NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 
 
@@ -99,25 +104,30 @@ class PackedObjects:
 
         if not file.seek(0, os.SEEK_END):
             return  # nothing was to be sent
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                self._add(data, read_pack_header_at(data)[1])
-        except (ApplyDeltaError, AssertionError, LookupError, ValueError, zlib.error) as error:
+            self._add(data, read_pack_header_at(data)[1])
+        except (*_DAMAGED, ApplyDeltaError) as error:
             raise IntegrityError(f"the pack that arrived is damaged: {error}") from error
+        finally:
+            # An error's frames may still look at it: then it is closed with them.
+            with suppress(BufferError):
+                data.close()
 
     def _add(self, data: Any, count: int) -> None:
         from dulwich.pack import apply_delta, unpack_object_at
 
         offset = 12  # behind the header
         known: dict[int, str] = {}
-        waiting: dict[str, list[tuple[int, bytes]]] = {}
+        # By SHA, or by the offset of what waits itself.
+        waiting: dict[str | int, list[tuple[int, bytes]]] = {}
 
         def keep(at: int, kind: int, content: bytes) -> None:
             todo = [(at, kind, content)]
             while todo:
                 at, kind, content = todo.pop()
                 sha = known[at] = self._keep(kind, content)
-                for other, delta in waiting.pop(sha, ()):
+                for other, delta in [*waiting.pop(sha, ()), *waiting.pop(at, ())]:
                     todo.append((other, kind, resolved(sha, delta)))
 
         def resolved(base: str, delta: bytes) -> bytes:
@@ -129,17 +139,19 @@ class PackedObjects:
             self._check(_declared_size(data, offset))
             unpacked, end = unpack_object_at(data, offset, hashlib.sha1)
             kind, content = unpacked.pack_type_num, b"".join(unpacked.decomp_chunks)
-            if kind == _OFS_DELTA:
-                base = known[offset - cast("int", unpacked.delta_base)]
-            elif kind == _REF_DELTA:
-                base = cast("bytes", unpacked.delta_base).hex()
-            else:
+            base: str | int
+            if kind not in (_OFS_DELTA, _REF_DELTA):
                 keep(offset, kind, content)
-                base = None
-            if base in self._index:
-                keep(offset, self._index[base][0], resolved(base, content))
-            elif base is not None:
-                waiting.setdefault(base, []).append((offset, content))
+            else:
+                if kind == _REF_DELTA:
+                    base = cast("bytes", unpacked.delta_base).hex()
+                else:
+                    base = offset - cast("int", unpacked.delta_base)
+                    base = known.get(base, base)
+                if isinstance(base, str) and base in self._index:
+                    keep(offset, self._index[base][0], resolved(base, content))
+                else:
+                    waiting.setdefault(base, []).append((offset, content))
             offset = end
         if waiting:
             raise ValueError("it lacks objects that others build on")
@@ -156,11 +168,16 @@ class PackedObjects:
 
     def _check(self, more: int) -> None:
         if self._end + more > self._limit:
-            raise IntegrityError(
-                f"the repository holds more than {self._limit:,} bytes",
-                hint="fetch only the folders that are needed (directories=), or allow more: the "
-                "setting max_tree_bytes",
-            )
+            raise too_large(self._limit)
+
+
+def too_large(limit: int) -> IntegrityError:
+    """Return the error for a repository that holds more than so many bytes."""
+    return IntegrityError(
+        f"the repository holds more than {limit:,} bytes",
+        hint="fetch only the folders that are needed (directories=), or allow more: the setting "
+        "max_tree_bytes",
+    )
 
 
 def sha_of(kind: int, content: bytes) -> str:
@@ -186,6 +203,8 @@ def _declared_size(data: Any, offset: int) -> int:
     """Return the size that an entry of a pack says it has, before anything of it is inflated."""
     size, shift = int(data[offset]) & 0x0F, 4
     while data[offset] & 0x80:
+        if shift > _LONGEST:
+            raise ValueError("a size in it has no end")
         offset += 1
         size |= (data[offset] & 0x7F) << shift
         shift += 7
@@ -199,6 +218,8 @@ def _target_size(delta: bytes) -> int:
         size = shift = 0
         more = True
         while more:
+            if shift > _LONGEST:
+                raise ValueError("a size in it has no end")
             size |= (delta[offset] & 0x7F) << shift
             more = bool(delta[offset] & 0x80)
             shift += 7

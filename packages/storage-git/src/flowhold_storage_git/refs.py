@@ -13,6 +13,7 @@ __all__ = ["Named", "find_commit", "is_full"]
 
 _HEADS, _TAGS, _PEELED = "refs/heads/", "refs/tags/", "^{}"
 Ask = Callable[..., Mapping[str, str]]
+Commits = Callable[[Mapping[str, str]], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ def is_full(sha: str) -> bool:
     return re.fullmatch("[0-9a-f]{40}", sha) is not None
 
 
-def find_commit(named: Named, ask: Ask, commits: Callable[[], Iterable[str]], place: str) -> str:
+def find_commit(named: Named, ask: Ask, commits: Commits, place: str) -> str:
     """Return the full SHA of the commit that is named.
 
     Args:
         named: What is.
         ask: Returns SHAs by the full names of the refs that begin with one of some prefixes.
-        commits: Returns the SHAs of all commits; asked only where a short SHA is not that of a ref.
+        commits: Returns the SHAs of all commits that some refs lead to; asked for a short SHA.
         place: The repository, for messages.
 
     Raises:
@@ -103,12 +104,12 @@ def _of_ref(prefix: str, name: str, kind: str, ask: Ask, place: str) -> str:
     )
 
 
-def _of_short(sha: str, ask: Ask, commits: Callable[[], Iterable[str]], place: str) -> str:
+def _of_short(sha: str, ask: Ask, commits: Commits, place: str) -> str:
     refs = ask("HEAD", _HEADS, _TAGS)
     objects = {ref for name, ref in refs.items() if f"{name}{_PEELED}" in refs}
     tips = {ref for ref in refs.values() if ref.startswith(sha)} - objects
     # Another commit may begin so too, but only all of them could tell; git looks at all it has.
-    found = sorted({each for each in commits() if each.startswith(sha)} | tips)
+    found = sorted({each for each in commits(refs) if each.startswith(sha)} | tips)
     if len(found) == 1:
         return found[0]
     if found:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from dulwich.errors import HangupException, NotGitRepository
+from dulwich.errors import (
+    ApplyDeltaError,
+    ChecksumMismatch,
+    FileFormatException,
+    HangupException,
+    NotGitRepository,
+)
 from dulwich.repo import Repo
 
 from flowhold.errors import (
@@ -24,6 +32,11 @@ from flowhold_storage_git.transport import Transport
 
 __all__ = ["Repository", "open_repository"]
 
+_DAMAGED = (
+    *(ApplyDeltaError, ChecksumMismatch, FileFormatException),
+    *(AssertionError, LookupError, ValueError, struct.error, zlib.error),
+)
+
 
 class Repository(ABC):
     """A repository that is open for reading."""
@@ -33,8 +46,8 @@ class Repository(ABC):
         """Return SHAs by the full names of refs that begin so; what tags lead to as ``NAME^{}``."""
 
     @abstractmethod
-    def commits(self) -> Iterable[str]:
-        """Return the SHAs of all commits that refs lead to."""
+    def commits(self, refs: Mapping[str, str]) -> Iterable[str]:
+        """Return the SHAs of all commits that these refs lead to."""
 
     @abstractmethod
     def trees(
@@ -48,13 +61,15 @@ class Repository(ABC):
 
 
 @contextmanager
-def open_repository(address: Address, timeout: float, retries: int) -> Iterator[Repository]:
+def open_repository(
+    address: Address, timeout: float, retries: int, known: dict[str, Any] | None = None
+) -> Iterator[Repository]:
     """Open a repository; arguments as of :class:`Transport`."""
     if address.scheme == "file":
         with _Folder(address.path) as folder:
             yield folder
     else:
-        with Transport(address, timeout=timeout, retries=retries) as transport:
+        with Transport(address, timeout=timeout, retries=retries, known=known) as transport:
             yield _Remote(transport)
 
 
@@ -65,13 +80,15 @@ class _Remote(Repository):
     def refs(self, *prefixes: str) -> Mapping[str, str]:
         return self._transport.refs(*prefixes)
 
-    def commits(self) -> Iterable[str]:
+    def commits(self, refs: Mapping[str, str]) -> Iterable[str]:
         with PackedObjects() as objects:
-            self._add_history(objects, "tree:0")
+            self._add_history(objects, "tree:0", refs)
             return objects.shas(COMMIT)
 
-    def _add_history(self, objects: PackedObjects, without: str | None) -> None:
-        refs = self.refs("HEAD", "refs/heads/", "refs/tags/")
+    def _add_history(
+        self, objects: PackedObjects, without: str | None, refs: Mapping[str, str] | None = None
+    ) -> None:
+        refs = refs or self.refs("HEAD", "refs/heads/", "refs/tags/")
         tips = sorted({sha for name, sha in refs.items() if not name.endswith("^{}")})
         if tips:
             self._add(objects, tips, without=without)
@@ -105,6 +122,8 @@ class _Remote(Repository):
             except (AccessDeniedError, IntegrityError, StorageUnavailableError):
                 raise
             except StorageError:
+                if self._transport.version == 2:
+                    raise  # which gives out whatever there is
                 # Servers of old give only what refs lead to: so all of that.
                 self._add_history(objects, without)
             yield objects
@@ -159,8 +178,8 @@ class _Folder(Repository):
             sha = loose[1].partition(b"\n")[0].removeprefix(b"object ").decode()
         return sha
 
-    def commits(self) -> Iterable[str]:
-        tips = {self._peeled(sha) for sha in self.refs("HEAD", "refs/").values()}
+    def commits(self, refs: Mapping[str, str]) -> Iterable[str]:
+        tips = {self._peeled(sha) for sha in refs.values()}
         include = [sha.encode() for sha in sorted(tips) if (self._raw(sha) or (0,))[0] == COMMIT]
         return [entry.commit.id.decode() for entry in self._repo.get_walker(include=include)]  # type: ignore[arg-type]
 
@@ -177,6 +196,10 @@ class _Folder(Repository):
             kind, data = self._repo.object_store.get_raw(sha.encode())  # type: ignore[arg-type]
         except KeyError:
             return None
+        except _DAMAGED as error:
+            raise IntegrityError(
+                f"the object {sha[:12]} of the repository is damaged: {error}"
+            ) from error
         return kind, data
 
 

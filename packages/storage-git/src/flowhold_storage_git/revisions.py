@@ -71,6 +71,8 @@ class RevisionStorage(ScriptStorage):
 
     Args:
         pin: Record the commit when the flow is stored, and load exactly that one.
+        timeout: Seconds without an answer after which a try has failed.
+        retries: How often a request is tried again where that can help.
         **common: See :class:`~flowhold.Storage`.
     """
 
@@ -78,9 +80,17 @@ class RevisionStorage(ScriptStorage):
         Capability.REVISIONS
     }
 
-    def __init__(self, *, pin: bool = False, **common: Any) -> None:
+    def __init__(
+        self, *, pin: bool = False, timeout: float = 30, retries: int = 3, **common: Any
+    ) -> None:
         super().__init__(**common)
+        if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0:
+            raise ConfigurationError(f"timeout must be seconds, more than 0, not {timeout!r}")
+        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+            raise ConfigurationError(f"retries must be a whole number, 0 or more, not {retries!r}")
         self.pin = pin
+        self.timeout = timeout
+        self.retries = retries
         self._loaded: str | None = None
         self._seen: tuple[float, str] | None = None
 
@@ -178,7 +188,8 @@ def _commit(source: Source, record: Record) -> str:
 def check_path(path: str) -> str:
     """Return the path of a script in a repository; raise ConfigurationError where it is none."""
     parts = path.split("/") if isinstance(path, str) else [""]
-    if not path.endswith(".py") or any(part in ("", ".", "..") for part in parts) or "\\" in path:
+    wrong = any(part in ("", ".", "..") for part in parts)
+    if wrong or not path.endswith(".py") or "\\" in path:
         raise ConfigurationError(
             f"{path!r} is not the path of a script in a repository",
             hint="name a .py file relative to the repository's root, without .. in it",

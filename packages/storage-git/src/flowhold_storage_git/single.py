@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from flowhold import cache
-from flowhold.errors import ConfigurationError, FlowholdError
+from flowhold.errors import ConfigurationError, FlowholdError, SerializationError
+from flowhold.storage.records import Record
 from flowhold_storage_git.revisions import Checkout, RevisionStorage, Source, check_path
 
 __all__ = ["FileSource", "FileStorage"]
@@ -25,36 +26,30 @@ class FileStorage(RevisionStorage):
 
     Args:
         path: Of the script in the repository.
-        pin: Record the commit when a flow is stored, and load exactly that one.
-        timeout: Seconds without an answer after which a try has failed.
-        retries: How often a request is tried again where that can help.
-        **common: See :class:`~flowhold.Storage`.
+        **options: See :class:`~flowhold_storage_git.revisions.RevisionStorage`.
 
     Raises:
         ConfigurationError: An option is wrong.
     """
 
-    def __init__(
-        self,
-        path: str | None,
-        *,
-        pin: bool = False,
-        timeout: float = 30,
-        retries: int = 3,
-        **common: Any,
-    ) -> None:
+    def __init__(self, path: str | None, **options: Any) -> None:
         if path is None:
             raise ConfigurationError(
                 "no path is given", storage=self.name, hint="name the script: path='flows/etl.py'"
             )
-        super().__init__(pin=pin, **common)
-        if not isinstance(timeout, (int, float)) or timeout <= 0:
-            raise ConfigurationError(f"timeout must be seconds, more than 0, not {timeout!r}")
-        if not isinstance(retries, int) or retries < 0:
-            raise ConfigurationError(f"retries must be a whole number, not {retries!r}")
+        super().__init__(**options)
         self.path = check_path(path)
-        self.timeout = timeout
-        self.retries = retries
+
+    def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
+        try:
+            return super()._load(name, record, allow_unverified=allow_unverified)
+        except SerializationError as error:
+            if isinstance(error.__cause__, ImportError) and not getattr(self, "whole_repo", False):
+                error.hint = (
+                    "only this file is fetched: modules beside it need whole_repo=True, or Git "
+                    "storage; others have to be installed"
+                )
+            raise
 
     @property
     def script(self) -> str:

@@ -7,17 +7,22 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flowhold import cache, settings
 from flowhold.errors import (
     RevisionNotFoundError,
+    StorageError,
     StorageUnavailableError,
 )
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.refs import Named, find_commit, is_full
 from flowhold_storage_git.revisions import Checkout, Source
+
+if TYPE_CHECKING:
+    from flowhold_storage_git.repository import Repository
 
 __all__ = ["GitSource"]
 
@@ -72,20 +77,20 @@ class GitSource(Source):
         self.allow_stale = allow_stale
         self.timeout = timeout
         self.retries = retries
+        self.submodules_seen: list[str] = []
+        self._known: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return self.address.url
 
     def resolve(self) -> str:
         """Return the full SHA of what is named; see :meth:`Source.resolve`."""
-        from flowhold_storage_git.repository import open_repository
-
         named = self.named
         if named.commit is not None and is_full(named.commit.lower()):
             return named.commit.lower()
         try:
-            with open_repository(self.address, self.timeout, self.retries) as repository:
-                return find_commit(named, repository.refs, repository.commits, repr(self))
+            with self._opened() as repository:
+                found = find_commit(named, repository.refs, repository.commits, repr(self))
         except StorageUnavailableError:
             if not (self.allow_stale and (known := self._last_known())):
                 raise
@@ -96,6 +101,14 @@ class GitSource(Source):
                 known,
             )
             return known
+        if not is_full(found):
+            raise StorageError(
+                f"{self!r} names its objects by SHA-256, which cannot be read yet",
+                storage="git",
+                location=repr(self),
+                hint="use a clone of it that is made with --object-format=sha1",
+            )
+        return found
 
     def checkout(self, commit: str) -> Checkout:
         """Return the files of a commit; see :meth:`Source.checkout`.
@@ -133,12 +146,13 @@ class GitSource(Source):
         """
         from flowhold_storage_git.checkout import files_of, root_tree, write_files
         from flowhold_storage_git.lfs import fetch_files
-        from flowhold_storage_git.repository import open_repository
         from flowhold_storage_git.submodules import LIST, write_submodules
 
         _LOGGER.info("fetching commit %s of %s", commit, self.address.url)
-        opened = open_repository(self.address, self.timeout, self.retries)
-        with opened as repository, repository.trees(commit, self.only, self.depth) as objects:
+        with (
+            self._opened() as repository,
+            repository.trees(commit, self.only, self.depth) as objects,
+        ):
             if commit not in objects:
                 raise RevisionNotFoundError(
                     f"{self!r} has no commit {commit}", storage="git", location=repr(self)
@@ -149,16 +163,21 @@ class GitSource(Source):
             digests = write_files(objects, files, folder, below)
             links = [below + file.path for file in files if file.is_link]
             if self.lfs:
-                fetch_files(self.address, folder, digests, self.timeout)
+                fetch_files(self.address, folder, digests, self.timeout, self.retries)
             if self.submodules:
                 more, others = write_submodules(self, objects, files, folder, below, nesting)
                 digests |= more
                 links += others
         return digests, links
 
+    def _opened(self) -> AbstractContextManager[Repository]:
+        from flowhold_storage_git.repository import open_repository
+
+        return open_repository(self.address, self.timeout, self.retries, self._known)
+
     def at(self, address: Address) -> GitSource:
         """Return the whole repository of a submodule at an address, with the same options."""
-        return GitSource(
+        other = GitSource(
             address,
             depth=self.depth,
             submodules=self.submodules,
@@ -166,6 +185,8 @@ class GitSource(Source):
             timeout=self.timeout,
             retries=self.retries,
         )
+        other.submodules_seen = self.submodules_seen  # all count together
+        return other
 
     def _last(self) -> Path:
         name = hashlib.sha256(f"{self.address.url}\0{self.named}".encode()).hexdigest()

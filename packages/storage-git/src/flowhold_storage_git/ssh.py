@@ -19,6 +19,7 @@ from flowhold.errors import ConfigurationError, StorageUnavailableError
 __all__ = ["Ssh", "agent_with"]
 
 _ENOUGH = 64 * 1024
+_VERSION = "GIT_PROTOCOL=version=2"
 
 
 class Ssh(SSHVendor):
@@ -50,13 +51,16 @@ class Ssh(SSHVendor):
     ) -> _Process:
         """Start a command; see :class:`dulwich.client.SSHVendor`."""
         seconds = max(1, round(self.timeout))
-        options = ["BatchMode=yes", f"ConnectTimeout={seconds}", "SetEnv=GIT_PROTOCOL=version=2"]
+        args = shlex.split(os.environ.get("GIT_SSH_COMMAND") or "ssh")
         if self.agent:
-            # Not the user's own keys: some hosts know them as another user.
-            options += [f"IdentityAgent={self.agent}", "IdentityFile=none", "IdentitiesOnly=no"]
-        own = os.environ.get("GIT_SSH_COMMAND")
-        args = [*(shlex.split(own) if own else ["ssh"]), "-x"]
-        for option in options:
+            # Not the user's own keys: some hosts know them as another user. Of several, the first
+            # option counts.
+            own = (f"IdentityAgent={self.agent}", "IdentityFile=none", "IdentitiesOnly=no")
+            names = [os.path.basename(word).removesuffix(".exe") for word in args]
+            behind = names.index("ssh") + 1 if "ssh" in names else len(args)
+            args[behind:behind] = [word for option in own for word in ("-o", option)]
+        args.append("-x")
+        for option in ("BatchMode=yes", f"ConnectTimeout={seconds}", f"SetEnv={_VERSION}"):
             args += ["-o", option]
         if port:
             args += ["-p", str(port)]

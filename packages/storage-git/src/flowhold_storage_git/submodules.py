@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowhold import settings
 from flowhold.errors import ConfigurationError, StorageError
-from flowhold_storage_git.checkout import File
-from flowhold_storage_git.objects import BLOB, Objects
+from flowhold_storage_git.checkout import File, too_many
+from flowhold_storage_git.objects import BLOB, Objects, too_large
 
 if TYPE_CHECKING:
     from flowhold_storage_git.source import GitSource
@@ -18,6 +19,7 @@ __all__ = ["LIST", "write_submodules"]
 
 LIST = ".gitmodules"
 _NESTING = 10
+_MOST = 200
 
 
 def write_submodules(
@@ -42,15 +44,20 @@ def write_submodules(
         sha256 (hex) of their files by path, and the paths of their links.
 
     Raises:
+        IntegrityError: With the commit's files they are more than the settings allow.
         StorageError: One is not listed, or they are nested without end.
     """
     digests: dict[str, str] = {}
     links: list[str] = []
     wanted = [file for file in files if file.is_submodule]
+    allowed, size = settings.current(), 0
     urls = _urls(objects, files) if wanted else {}
     for file in wanted:
-        if nesting == _NESTING:
-            raise StorageError(f"the submodules of {source!r} are nested too deeply")
+        source.submodules_seen.append(file.path)
+        if nesting == _NESTING or len(source.submodules_seen) > _MOST:
+            raise StorageError(
+                f"the submodules of {source!r} are nested too deeply, or more than {_MOST}"
+            )
         if file.path not in urls:
             raise StorageError(
                 f"{source!r} says of no URL for its submodule {file.path}",
@@ -60,13 +67,18 @@ def write_submodules(
         try:
             address = source.address.related(urls[file.path])
         except ConfigurationError as error:
-            error.args = (f"the submodule {file.path} of {source!r}: {error}",)
+            error.message = f"the submodule {file.path} of {source!r}: {error}"
             raise
         more, others = source.at(address).write(
             file.sha, folder, f"{below}{file.path}/", nesting + 1
         )
         digests |= more
         links += others
+        size += sum((folder / path).stat().st_size for path in more)
+        if len(files) + len(digests) + len(links) > allowed.max_tree_files:
+            raise too_many(allowed.max_tree_files)
+        if size > allowed.max_tree_bytes:
+            raise too_large(allowed.max_tree_bytes)
     return digests, links
 
 

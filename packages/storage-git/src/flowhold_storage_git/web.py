@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from http.cookiejar import DefaultCookiePolicy
 
 import requests
 
 from flowhold.clients import shared_client
-from flowhold.errors import AccessDeniedError
 
-__all__ = ["ask", "origin_of"]
+__all__ = ["Redirected", "ask", "origin_of"]
 
 _REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
-# What requests looks at: certificates and proxies.
-_VARIABLES = ("REQUESTS_", "CURL_", "SSL_", "HTTP_", "HTTPS_", "ALL_", "NO_", "http", "all", "no")
+
+
+class Redirected(Exception):
+    """An answer leads where no request is sent; the text says where to."""
 
 
 def ask(
@@ -34,8 +36,8 @@ def ask(
     Args:
         method: Of HTTP.
         url: Where to.
-        login: Headers that hold credentials.
-        origin: Scheme, host and port that may see them.
+        login: Headers that hold credentials; not sent any more once it led to another host.
+        origin: URL of the host that may see them.
         timeout: Seconds without an answer after which it has failed.
         headers: Other headers.
         data: Body.
@@ -44,13 +46,14 @@ def ask(
         The response; its ``url`` is the one that answered.
 
     Raises:
-        AccessDeniedError: It leads from https to http, or to another host that wants a login.
+        Redirected: It leads to clear text, in circles, or to another host that wants a login.
         requests.RequestException: There is no answer.
     """
-    first = url
-    session = shared_client(_session, _VARIABLES, origin=origin_of(url))
+    session = shared_client(_session, ())
+    own = login
     for _ in range(_REDIRECTS + 1):
-        own = login if origin_of(url) == origin_of(origin) else {}
+        if origin_of(url) != origin_of(origin):
+            own = {}
         response = session.request(
             method,
             url,
@@ -60,21 +63,21 @@ def ask(
             allow_redirects=False,
             stream=True,
         )
+        # It goes along with errors, which are shown.
+        response.request.headers.clear()
         target = response.headers.get("Location")
         if response.status_code not in _MOVED or not target:
             break
         response.close()
-        url = urllib.parse.urljoin(url, target)
-        if response.url.startswith("https:") and not url.startswith("https:"):
-            raise AccessDeniedError(
-                f"{first} redirects to a connection in clear text", hint="correct the URL"
-            )
-    if response.status_code == 401 and login and origin_of(url) != origin_of(origin):
+        target = urllib.parse.urljoin(url, target)
+        if urllib.parse.urlsplit(target).scheme not in ("https", urllib.parse.urlsplit(url).scheme):
+            raise Redirected("to a connection in clear text")
+        url = target
+    else:
+        raise Redirected(f"more than {_REDIRECTS} times")
+    if response.status_code == 401 and login and not own:
         response.close()
-        raise AccessDeniedError(
-            f"{first} redirects to {origin_of(url)}, where this login is not sent",
-            hint="correct the URL, if that host is the right one",
-        )
+        raise Redirected(f"to {origin_of(url)}, where this login is not sent")
     return response
 
 
@@ -95,7 +98,12 @@ class _NoLogin(requests.auth.AuthBase):
         return request
 
 
-def _session(origin: str) -> requests.Session:  # noqa: ARG001 (each has its own)
+def _session() -> requests.Session:
+    from flowhold_storage_git import __version__
+
     session = requests.Session()
+    session.headers["User-Agent"] = f"git/flowhold-storage-git/{__version__}"
     session.auth = _NoLogin()
+    # It is shared: a host's cookies would make one login that of others.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session

@@ -115,9 +115,11 @@ class PinningTests(StorageSuite):
     ) -> None:
         with needs(powers, Capability.REVISIONS, refusals=REFUSED):
             storage = keep_pinned("first")
+            keep.place(text_of("etl", value="second"))
             (check,) = storage.verify()
             assert check["ok"]
             assert str(storage.references()[0].revision) in check["detail"]
+            assert "floating" not in check["detail"]
             (check,) = keep("etl").verify()
             assert check["ok"]
             assert "floating" in check["detail"]
