@@ -73,7 +73,6 @@ class Watch:
         own, parents = os.getpid(), {}
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                self.look(path, (path / "cmdline").read_bytes())
                 stat = (path / "stat").read_text().rpartition(")")[2].split()
                 parents[int(path.name)] = int(stat[1])
         for number in parents:
@@ -82,8 +81,9 @@ class Watch:
                 parent = parents[parent]
             if parent == own != number:
                 self.seen.add(number)
-                with contextlib.suppress(OSError):
-                    self.look(number, Path(f"/proc/{number}/environ").read_bytes())
+                for name in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        self.look(number, Path(f"/proc/{number}/{name}").read_bytes())
 
     def look_at_files(self):
         for folder, _, names in os.walk(self.folder):

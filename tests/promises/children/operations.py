@@ -13,10 +13,10 @@ from pathlib import Path
 
 import flowhold
 from flowhold import cache
-from flowhold.manifest import Manifest
 from flowhold.catalog import Catalog
 from flowhold.errors import ObjectExistsError
 from flowhold.filestore import FileStore
+from flowhold.manifest import Manifest
 from flowhold.results import LocalResult
 from flowhold.storage import Local
 
