@@ -5,31 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from git_repositories import executable, make_repository, symlink
-from git_servers import serving_http
+from git_repositories import executable, symlink
 
 from flowhold.errors import FlowholdError, FlowNotFoundError
 
-from .hostile import FILE, FOLDER, LINK, SCRIPT, SUBMODULE, Hostile
-
-
-@pytest.fixture
-def local(tmp_path):
-    """A hostile repository in a folder."""
-    repository = make_repository(tmp_path / "served" / "evil.git")
-    return Hostile(tmp_path, repository, repository.url)
-
-
-@pytest.fixture(params=["http", "file"])
-def hostile(request, local, tmp_path):
-    """A hostile repository in a folder, or behind a server."""
-    if request.param == "file":
-        yield local
-    else:
-        with serving_http(tmp_path / "served") as server:
-            local.url = f"{server.url}/evil.git"
-            yield local
-
+from .evil import FILE, FOLDER, LINK, SCRIPT, SUBMODULE
 
 UNSAFE = [
     b"..",

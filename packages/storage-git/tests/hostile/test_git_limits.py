@@ -6,28 +6,10 @@ import os
 import tracemalloc
 
 import pytest
-from git_repositories import gitlink, make_repository
+from git_repositories import gitlink
 from git_servers import serving_http
 
-from .hostile import FILE, FOLDER, SCRIPT, Hostile
-
-
-@pytest.fixture
-def local(tmp_path):
-    """A hostile repository in a folder."""
-    repository = make_repository(tmp_path / "served" / "evil.git")
-    return Hostile(tmp_path, repository, repository.url)
-
-
-@pytest.fixture(params=["http", "file"])
-def hostile(request, local, tmp_path):
-    """A hostile repository in a folder, or behind a server."""
-    if request.param == "file":
-        yield local
-    else:
-        with serving_http(tmp_path / "served") as server:
-            local.url = f"{server.url}/evil.git"
-            yield local
+from .evil import FILE, FOLDER, SCRIPT
 
 
 def test_more_files_than_allowed_are_refused(hostile, monkeypatch):
