@@ -151,16 +151,39 @@ def test_marks_of_processes_that_ended_do_not_pile_up(folder):
     for _ in range(3):
         tree("a" * 64)
     cache.tree("a" * 64, fill)
-    marks = list((folder / "trees" / ("a" * 64)).glob("used-by-*"))
-    assert [mark.name for mark in marks] == [f"used-by-{os.getpid()}.lock"]
+    (mark,) = (folder / "trees" / ("a" * 64)).glob("used-by-*")
+    assert mark.name.startswith(f"used-by-{os.getpid()}-")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="/proc is missing")
+def test_a_process_that_uses_many_trees_holds_one_file_open(folder):
+    cache.tree("a" * 64, fill)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        cache.tree(f"{number:064}", fill)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert all(entry.in_use for entry in cache.entries())
+
+
+def test_locks_of_processes_that_ended_are_removed_when_they_are_a_day_old(folder):
+    tree("a" * 64)
+    cache.tree("b" * 64, fill)
+    for path in (folder / "processes").iterdir():
+        os.utime(path, (1000, 1000))
+    cache.prune()
+    (left,) = (folder / "processes").iterdir()
+    assert left.name.startswith(f"{os.getpid()}-")
+    assert [entry.in_use for entry in cache.entries()] == [False, True]
 
 
 def test_processes_of_one_number_in_two_containers_both_use_a_tree(folder):
     tree("a" * 64)
-    with FileLock(folder / "trees" / ("a" * 64) / f"used-by-{os.getpid()}.lock"):
+    other = f"{os.getpid()}-other.lock"
+    (folder / "trees" / ("a" * 64) / f"used-by-{other}").touch()
+    with FileLock(folder / "processes" / other):
         root = cache.tree("a" * 64, fill)
-    assert (root / "flow.py").exists()
-    assert cache.prune(everything=True) == []
+        assert len([*root.parent.glob("used-by-*")]) == 2
+        assert cache.prune(everything=True) == []
 
 
 def test_what_crashed_processes_left_is_removed_when_it_is_a_day_old(folder):

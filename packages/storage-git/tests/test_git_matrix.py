@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
 
 import pytest
 
@@ -40,3 +42,19 @@ def test_what_is_named_is_what_runs_in_every_layout(transport, way, history, url
         said[layout] = caplog.messages[-1].rpartition(" at commit ")[2]
     assert results == dict.fromkeys(LAYOUTS, number)
     assert said == dict.fromkeys(LAYOUTS, history.shas[number])
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_process_with_more_than_a_thousand_files_open_loads(transport, history, url):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1500:
+        pytest.skip(f"only {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1500), hard))
+    taken = [os.dup(0) for _ in range(1100)]
+    try:
+        storage = Git("single.py", git_clone_url=url(transport, history.name))
+        assert storage.get_flow("single.py").run().state == "success"
+    finally:
+        for number in taken:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -16,6 +16,8 @@ from flowhold import settings
 from flowhold.errors import IntegrityError
 from flowhold.manifest import Manifest
 from flowhold.pruning import (
+    MARK,
+    PROCESSES,
     Entry,
     age,
     entries,
@@ -27,12 +29,13 @@ from flowhold.pruning import (
     prune,
     size_of,
     usable,
+    user_of,
 )
 
 __all__ = ["Entry", "entries", "manifest_of", "object_of", "prune", "tree"]
 
-# Held as long as this process may use a tree: the locks that say so.
-_in_use: dict[tuple[Path, int], Any] = {}
+# One for each cache and process, not for each tree: a process can use thousands.
+_processes: dict[tuple[Path, int], Any] = {}
 
 
 def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
@@ -136,21 +139,26 @@ def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]]) -> None:
 
 
 def _mark_in_use(folder: Path) -> None:
-    """Hold a lock of this process's own below the tree, so that no prune removes it."""
-    held = _in_use.get((folder, os.getpid()))
-    if held is not None and os.path.exists(held.lock_file):
+    """Note below a tree that this process may use it, so that no prune removes it."""
+    mark = folder / f"{MARK}{_alive(folder.parent.parent)}"
+    if mark.exists():
         return
-    if held is not None:
-        held.release()
-    for other in folder.glob("used-by-*.lock"):
-        if not is_held(other):
+    for other in folder.glob(f"{MARK}*"):
+        if not is_held(user_of(other)):
             # Of a process that has ended, and of none that begins: it would need the lock that is
             # held here.
             with suppress(OSError):
                 other.unlink()
-    path = folder / f"used-by-{os.getpid()}.lock"
-    if path.exists():
-        # Held, so by a process in another container that has the same number.
-        path = folder / f"used-by-{os.getpid()}-{uuid.uuid4().hex}.lock"
-    lock = _in_use[folder, os.getpid()] = lock_at(path)
-    lock.acquire()
+    mark.touch()
+
+
+def _alive(home: Path) -> str:
+    """Return the name of the lock that this process holds as long as it lives."""
+    held = _processes.get((home, os.getpid()))
+    if held is None or not os.path.exists(held.lock_file):
+        # The number is not enough: processes in other containers can have the same.
+        path = home / PROCESSES / f"{os.getpid()}-{uuid.uuid4().hex}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = _processes[home, os.getpid()] = lock_at(path)
+        held.acquire()
+    return str(os.path.basename(held.lock_file))

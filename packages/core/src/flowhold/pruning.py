@@ -17,6 +17,8 @@ from flowhold import settings
 from flowhold.errors import AccessDeniedError, FlowholdError, StorageError
 
 __all__ = [
+    "MARK",
+    "PROCESSES",
     "Entry",
     "age",
     "entries",
@@ -28,7 +30,13 @@ __all__ = [
     "prune",
     "size_of",
     "usable",
+    "user_of",
 ]
+
+MARK = "used-by-"
+"""How a mark of a process below a tree begins; the name of the process's lock follows."""
+PROCESSES = "processes"
+"""Folder of the locks that processes hold as long as they live."""
 
 _DAY = 24 * 3600
 _STEPS = 1000
@@ -94,6 +102,10 @@ def prune(
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _DAY:
                     _erase(path)
+    for path in (home / PROCESSES).glob("*.lock"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _DAY and not is_held(path):
+                path.unlink()
     with suppress(OSError):
         (home / "size").write_text(str(left))
     return removed
@@ -204,11 +216,18 @@ def lock_of(folder: Path) -> Any:
 
 
 def _is_used(folder: Path) -> bool:
-    return any(map(is_held, folder.glob("used-by-*.lock")))
+    return any(is_held(user_of(mark)) for mark in folder.glob(f"{MARK}*"))
+
+
+def user_of(mark: Path) -> Path:
+    """Return the lock of the process that left a mark below a tree."""
+    return mark.parents[2] / PROCESSES / mark.name.removeprefix(MARK)
 
 
 def is_held(path: Path) -> bool:
     """Whether a process holds a lock; one that ended, however it did, holds none."""
+    if not path.exists():
+        return False
     try:
         with lock_at(path).acquire(timeout=0):
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import shlex
 import subprocess
 import tempfile
@@ -104,7 +104,7 @@ class _Process:
         with suppress(BrokenPipeError):
             self._input.flush()
         while len(self._buffer) < size:
-            if not select.select([self._output], [], [], self._timeout)[0]:
+            if not self._is_ready(self._timeout):
                 self._process.kill()
                 raise TimeoutError(f"no answer within {self._timeout:g} seconds")
             data = os.read(self._output, max(_ENOUGH, size))
@@ -121,7 +121,13 @@ class _Process:
 
     def can_read(self) -> bool:
         """Whether there is output to be read."""
-        return bool(self._buffer or select.select([self._output], [], [], 0)[0])
+        return bool(self._buffer) or self._is_ready(0)
+
+    def _is_ready(self, timeout: float) -> bool:
+        # Unlike select(), that of the system takes also the numbers of a process with many files.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._output, selectors.EVENT_READ)
+            return bool(selector.select(timeout))
 
     @property
     def said(self) -> str:
