@@ -129,7 +129,9 @@ def test_an_unpacking_that_fails_leaves_nothing_behind_and_can_be_repeated(folde
     assert (cache.tree(DIGEST, fill) / "flow.py").read_bytes() == DATA
 
 
-@pytest.mark.parametrize("manifest", [None, b"", b"\0/flow.py\0" + DIGEST.encode(), b"\xff"])
+@pytest.mark.parametrize(
+    "manifest", [None, b"", b"\0/flow.py\0" + DIGEST.encode(), b"\xff", b"\0" * 90]
+)
 def test_a_tree_that_a_crash_left_half_written_is_unpacked_anew(folder, manifest):
     half = folder / "trees" / DIGEST
     (half / "files").mkdir(parents=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from filelock import FileLock
@@ -139,8 +142,6 @@ def test_a_tree_can_be_unpacked_again_after_it_was_removed(folder):
 
 
 def test_a_tree_removed_by_hand_is_unpacked_and_marked_anew(folder):
-    import shutil
-
     cache.tree("a" * 64, fill)
     shutil.rmtree(folder / "trees")
     cache.tree("a" * 64, fill)
@@ -165,7 +166,26 @@ def test_a_process_that_uses_many_trees_holds_one_file_open(folder):
     assert all(entry.in_use for entry in cache.entries())
 
 
-def test_locks_of_processes_that_ended_are_removed_when_they_are_a_day_old(folder):
+def test_threads_that_begin_with_trees_of_their_own_all_keep_them(folder):
+    barrier, before = Barrier(24), sys.getswitchinterval()
+
+    def load(number):
+        barrier.wait()
+        cache.tree(f"{number:064}", fill)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            cache._processes.clear()
+            with ThreadPoolExecutor(24) as pool:
+                list(pool.map(load, range(24)))
+            assert [entry for entry in cache.entries() if not entry.in_use] == []
+            shutil.rmtree(folder / "trees")
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_locks_of_processes_that_ended_are_removed_after_an_hour(folder):
     tree("a" * 64)
     cache.tree("b" * 64, fill)
     for path in (folder / "processes").iterdir():

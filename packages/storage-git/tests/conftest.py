@@ -205,7 +205,7 @@ def answering():
         def do_GET(self):
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             self.server.requests.append((self.path, dict(self.headers)))
-            self.send_response(self.server.status)
+            self.send_response(self.server.status, self.server.reason)
             for name, text in self.server.headers.items():
                 self.send_header(name, text)
             self.send_header("Content-Length", str(len(self.server.body)))
@@ -219,6 +219,7 @@ def answering():
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.status, server.headers, server.body, server.requests = 200, {}, b"", []
+        server.reason = None
         server.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

@@ -30,14 +30,19 @@ class RecordsNothing(Good):
 
 
 class RecordsTheFirst(Good):
-    def _commit_now(self):
-        return FIRST.setdefault(self.git_clone_url, super()._commit_now())
+    def fingerprint(self, flow):
+        return FIRST.setdefault(self.git_clone_url, super().fingerprint(flow))
+
+    def _build(self):
+        super()._build()
+        for record in self._records.values():
+            record.revision = FIRST.setdefault(self.git_clone_url, record.revision)
 
 
 class RecordsAlways(Good):
     def _build(self):
         for record in self._records.values():
-            record.revision = self._commit_now()
+            record.revision = self.open_source().resolve()
 
 
 class FloatingStays(Good):

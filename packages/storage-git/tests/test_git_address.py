@@ -38,12 +38,12 @@ def login(found):
         ),
         ({"repo": "a/b", "repo_host": "example.org:443"}, "https://example.org/a/b.git"),
         ({"repo": "a/b", "repo_host": "[::1]:8443"}, "https://[::1]:8443/a/b.git"),
-        ({"repo": "a/b", "use_ssh": True}, "ssh://github.com/a/b.git"),
-        ({"repo": "a/b/c", "repo_host": "h:2222", "use_ssh": True}, "ssh://h:2222/a/b/c.git"),
-        ({"repo": "a/b", "ssh_key_secret": "KEY"}, "ssh://github.com/a/b.git"),
+        ({"repo": "a/b", "use_ssh": True}, "ssh://github.com/./a/b.git"),
+        ({"repo": "a/b/c", "repo_host": "h:2222", "use_ssh": True}, "ssh://h:2222/./a/b/c.git"),
+        ({"repo": "a/b", "ssh_key_secret": "KEY"}, "ssh://github.com/./a/b.git"),
         ({"git_clone_url": "https://H.example/a"}, "https://h.example/a"),
         ({"git_clone_url": "https://h/a%20b.git/"}, "https://h/a%20b.git"),
-        ({"git_clone_url": "git@h:a/b.git"}, "ssh://h/a/b.git"),
+        ({"git_clone_url": "git@h:a/b.git"}, "ssh://h/./a/b.git"),
         ({"git_clone_url": "h:/srv/b.git"}, "ssh://h/srv/b.git"),
         ({"git_clone_url": "ssh://git@h:22/~/b.git"}, "ssh://h/~/b.git"),
         ({"git_clone_url": "git://h:9418/b.git"}, "git://h/b.git"),
@@ -87,6 +87,31 @@ def test_a_token_that_cannot_stand_alone_says_so():
     with pytest.raises(ValueError, match="cannot stand alone") as caught:
         address(repo="a/b", **options)
     assert TOKEN not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("git@h:a/b.git", "a/b.git"),
+        ("git@h:/a/b.git", "/a/b.git"),
+        ("git@h:~/b.git", "~/b.git"),
+        ("ssh://git@h/a/b.git", "/a/b.git"),
+    ],
+)
+def test_a_path_by_ssh_is_relative_where_git_takes_it_so(url, path):
+    assert address(git_clone_url=url).path == path
+
+
+@pytest.mark.parametrize("url", ["git@h:-x", "git@h:--upload-pack=x", "ssh://h/./-x", "h:%2dx"])
+def test_a_relative_path_does_not_become_an_option(url):
+    with pytest.raises(ValueError, match="cannot begin"):
+        address(git_clone_url=url)
+
+
+def test_a_login_in_the_name_of_the_host_is_refused():
+    with pytest.raises(ValueError, match="repo_host holds a login") as caught:
+        Git("flow.py", repo="a/b", repo_host="ann:canary@h.example")
+    assert "canary" not in repr(caught.value)
 
 
 def test_a_whole_url_by_secret_counts_alone():

@@ -227,6 +227,15 @@ class TestAnswers:
         assert got.value.hint == "check the URL"
         assert (len(answering.requests), waits) == (1, [])
 
+    @pytest.mark.parametrize("user", ["ann", None])
+    def test_a_login_that_the_server_tells_back_is_not_shown(self, answering, token, user):
+        options = {**token, "git_token_username": user}
+        basic = base64.b64encode(f"{user or 'git'}:{TOKEN}".encode()).decode()
+        answering.status, answering.reason = 403, f"no Basic {basic} of {TOKEN}"
+        with pytest.raises(AccessDeniedError, match=r"no Basic \*\*\* of \*\*\*") as caught:
+            load(f"{answering.url}/{NAME}", **options)
+        assert basic not in repr(caught.value.__cause__)
+
     @pytest.mark.parametrize("body", [b"", b"zzzz", b"0000", b"000dversion 9", b"\0" * 100])
     def test_nonsense_is_no_answer_of_git(self, answering, waits, body):
         kind = "application/x-git-upload-pack-advertisement"

@@ -293,3 +293,10 @@ def test_an_object_of_another_kind_is_not_what_was_asked_for():
             objects.read(sha(b"one"), TREE)
         with pytest.raises(IntegrityError, match="is missing; a commit was expected"):
             objects.read("1" * 40, COMMIT)
+
+
+def test_differences_that_wait_in_vain_count_as_bytes(monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_MAX_TREE_BYTES", "10000")
+    many = [entry(REFERENCE, bytes(3000), base=bytes([n]) * 20) for n in range(5)]
+    with pytest.raises(IntegrityError, match="more than 10,000 bytes"):
+        read(pack(*many))

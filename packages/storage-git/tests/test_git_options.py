@@ -297,6 +297,27 @@ class TestPinned:
         assert (moved.unchanged, moved.reference.version) == (False, 2)
         assert (run(moved.reference), moved.reference.revision != own.first) == (2, True)
 
+    def test_one_storage_notices_at_once_that_the_branch_has_moved(self, own):
+        storage = own.storage(pin=True)
+        assert register(storage).reference.revision == own.first
+        assert register(storage).unchanged
+        second = own.commit(2)
+        moved = register(storage)
+        assert (moved.unchanged, moved.reference.revision) == (False, second)
+
+    def test_flows_that_are_registered_together_are_of_one_commit_and_one_request(self, own):
+        storage = own.storage("two.py", "one", pin=True)
+        own.server.reset()
+        both = register_all([flowhold.Flow("one"), flowhold.Flow("other")], storage=storage)
+        assert {each.reference.revision for each in both} == {own.first}
+        assert own.server.fetches == 1
+        assert own.server.ls_refs == 2  # at registering, and as a part of the fetch
+
+    def test_a_script_that_is_not_there_is_not_registered(self, own):
+        with pytest.raises(FlowNotFoundError, match=r"gone\.py"):
+            register(own.storage("gone.py", pin=True))
+        assert flowhold.Catalog().newest("single") is None
+
     def test_it_is_unchanged_where_a_branch_moved_elsewhere(self, own):
         own.repository.branch("release", own.first)
         register(own.storage(pin=True, branch_name="release"))
@@ -353,6 +374,15 @@ class TestStale:
         (warning,) = [it for it in caplog.records if it.levelno == logging.WARNING]
         assert "cannot be reached" in warning.getMessage()
         assert warning.getMessage().endswith(f"at commit {second}")
+
+    def test_an_older_commit_that_a_worker_loads_is_not_the_last_one(self, own):
+        reference = register(own.storage(allow_stale=True)).reference
+        old = load_reference(reference)._source
+        own.commit(2)
+        assert run(reference) == 2
+        assert run(old) == 1
+        own.stop()
+        assert run(reference) == 2
 
     def test_without_leave_it_does_not(self, own):
         assert run(own.storage(allow_stale=True)) == 1

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +22,7 @@ from flowhold.pruning import (
     Entry,
     age,
     entries,
+    forget_processes,
     grown,
     is_held,
     lock_at,
@@ -36,6 +38,17 @@ __all__ = ["Entry", "entries", "manifest_of", "object_of", "prune", "tree"]
 
 # One for each cache and process, not for each tree: a process can use thousands.
 _processes: dict[tuple[Path, int], Any] = {}
+_guard = threading.Lock()
+
+
+def _renew() -> None:
+    """Begin anew in a forked process, whose parent's threads may hold the guard."""
+    global _guard
+    _guard = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
@@ -154,8 +167,14 @@ def _mark_in_use(folder: Path) -> None:
 
 def _alive(home: Path) -> str:
     """Return the name of the lock that this process holds as long as it lives."""
+    with _guard:
+        return _hold(home)
+
+
+def _hold(home: Path) -> str:
     held = _processes.get((home, os.getpid()))
     if held is None or not os.path.exists(held.lock_file):
+        forget_processes(home)
         # The number is not enough: processes in other containers can have the same.
         path = home / PROCESSES / f"{os.getpid()}-{uuid.uuid4().hex}.lock"
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

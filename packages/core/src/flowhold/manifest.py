@@ -8,14 +8,15 @@ from pathlib import Path
 
 __all__ = ["Manifest"]
 
-_END = b"\0\0"
+_BEGIN, _END = b"flowhold manifest 1", b"\0\0end"
 
 
 class Manifest(Mapping[str, str]):
     """sha256 (hex) of each file of a tree by its path.
 
     Of the thousands of files of a repository a flow imports a few, so none is looked at before it
-    is asked for: the bytes hold ``\\0/PATH\\0DIGEST`` for each, and two zero bytes at their end.
+    is asked for: the bytes hold ``\\0/PATH\\0DIGEST`` for each, between marks that tell a whole one
+    from what a crash leaves.
 
     Args:
         data: What :attr:`data` of another one was.
@@ -25,7 +26,7 @@ class Manifest(Mapping[str, str]):
     """
 
     def __init__(self, data: bytes) -> None:
-        if not data.endswith(_END):
+        if not (data.startswith(_BEGIN) and data.endswith(_END)):
             raise ValueError("this manifest is not whole")
         self.data = data
 
@@ -35,7 +36,7 @@ class Manifest(Mapping[str, str]):
         if isinstance(digests, Manifest):
             return digests
         entries = (b"\0/%s\0%s" % (os.fsencode(p), d.encode()) for p, d in digests.items())
-        return cls(b"".join(entries) + _END)
+        return cls(_BEGIN + b"".join(entries) + _END)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -47,8 +48,9 @@ class Manifest(Mapping[str, str]):
         """Whether a file holds a manifest to its end."""
         try:
             with open(path, "rb") as file:
+                begins = file.read(len(_BEGIN)) == _BEGIN
                 file.seek(-len(_END), os.SEEK_END)
-                return file.read() == _END
+                return begins and file.read() == _END
         except OSError:
             return False
 

@@ -22,6 +22,7 @@ __all__ = [
     "Entry",
     "age",
     "entries",
+    "forget_processes",
     "grown",
     "is_held",
     "lock_at",
@@ -38,7 +39,8 @@ MARK = "used-by-"
 PROCESSES = "processes"
 """Folder of the locks that processes hold as long as they live."""
 
-_DAY = 24 * 3600
+_HOUR = 3600
+_DAY = 24 * _HOUR
 _STEPS = 1000
 
 
@@ -102,13 +104,18 @@ def prune(
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _DAY:
                     _erase(path)
-    for path in (home / PROCESSES).glob("*.lock"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - _DAY and not is_held(path):
-                path.unlink()
+    forget_processes(home)
     with suppress(OSError):
         (home / "size").write_text(str(left))
     return removed
+
+
+def forget_processes(home: Path) -> None:
+    """Remove the locks of processes that ended, unless they are of one that just begins."""
+    for path in (home / PROCESSES).glob("*.lock"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _HOUR and not is_held(path):
+                path.unlink()
 
 
 def grown(size: int, current: settings.Settings) -> None:

@@ -66,7 +66,9 @@ class Address:
             return cls(f"file://{urllib.parse.quote(os.path.abspath(url))}")
         if "://" not in url and (match := _SCP.fullmatch(url)):
             user = f"{match['user']}@" if match["user"] else ""
-            url = f"ssh://{user}{match['host']}/{urllib.parse.quote(match['path'].lstrip('/'))}"
+            # Without a slash in front it is relative to the home of that user.
+            path = match["path"] if match["path"].startswith("/") else f"/./{match['path']}"
+            url = f"ssh://{user}{match['host']}{urllib.parse.quote(path)}"
         try:
             parts = urllib.parse.urlsplit(url)
             port = parts.port
@@ -91,6 +93,8 @@ class Address:
         if port is not None and port != _PORTS[scheme]:
             place += f":{port}"
         path = "/" + parts.path.strip("/")
+        if path.startswith(("/./-", "/./%2")):
+            raise ConfigurationError("a relative path of ssh cannot begin with '-'")
         return cls(f"{scheme}://{place}{path}", username, password, ssh_key)
 
     @property
@@ -116,7 +120,8 @@ class Address:
     @property
     def path(self) -> str:
         """Path on the host, or of a folder, as it is."""
-        return urllib.parse.unquote(urllib.parse.urlsplit(self.url).path)
+        path = urllib.parse.unquote(urllib.parse.urlsplit(self.url).path)
+        return path[3:] if self.scheme == "ssh" and path.startswith("/./") else path
 
     def check_login(self) -> None:
         """Raise ConfigurationError where a password would travel in clear text."""

@@ -16,6 +16,7 @@ from flowhold_storage_git.revisions import Source
 
 __all__ = ["Bitbucket"]
 
+_PAGES = 1000
 _CLOUD = "https://bitbucket.org"
 _KINDS = {"heads": "branch", "tags": "tag"}
 
@@ -142,7 +143,7 @@ class _CloudSource(ForgeSource):
         text = name.replace('"', '\\"')
         query = {"q": f'name = "{text}"', "pagelen": "100"}
         page = self._document(f"{self._repo}/refs", query)
-        while True:
+        for _ in range(_PAGES):
             for ref in self.api.list_in(page, "values"):
                 if self.api.text_in(ref, "name") == name:
                     found[self.api.text_in(ref, "type")] = self._sha(ref, "target", "hash")
@@ -150,6 +151,7 @@ class _CloudSource(ForgeSource):
             if not following:
                 return found
             page = self._document(following)
+        raise self.api.failure("foreign", reason=f"its list of refs has more than {_PAGES} pages")
 
     def _document(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
         answer = self.api.get(path, query, absent=(404,))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from base64 import b64encode
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
 import requests
 from dulwich.client import HTTPUnauthorized
@@ -133,7 +135,10 @@ def _login(address: Address) -> list[str]:
     """Return what of a login a server may tell back, but nobody else is to see."""
     # With ssh a name is no secret, and neither is one that goes with a password.
     login = address.password or (address.username if address.scheme != "ssh" else None)
-    return [login] if login else []
+    if not login:
+        return []
+    basic = b64encode(f"{address.username or ''}:{address.password or ''}".encode()).decode()
+    return [basic, basic.rstrip("="), quote(login, safe=""), login]
 
 
 def _ours(error: Exception, address: Address, said: str) -> FlowholdError:

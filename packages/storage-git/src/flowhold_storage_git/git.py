@@ -149,7 +149,11 @@ class Git(RevisionStorage):
                 f"repo_host {self.repo_host!r} is not the name of a host",
                 hint="write HOST or HOST:PORT, or give git_clone_url",
             )
-        Address.parse(f"https://{self.repo_host}/{self.repo}")
+        if Address.parse(f"https://{self.repo_host}/{self.repo}").username:
+            raise ConfigurationError(
+                "repo_host holds a login, and is written down with each flow",
+                hint="git_token_username and git_token_secret_name name it",
+            )
 
     def _check_url(self, address: Address) -> None:
         # A token can stand for the user too.
@@ -203,7 +207,7 @@ class Git(RevisionStorage):
         elif self.git_clone_url:
             address = Address.parse(self.git_clone_url)
         elif self.use_ssh or self.ssh_key_secret:
-            address = Address.parse(f"ssh://git@{self.repo_host}/{self._repository}.git")
+            address = Address.parse(f"ssh://git@{self.repo_host}/./{self._repository}.git")
         else:
             address = Address.parse(f"https://{self.repo_host}/{self._repository}.git")
         if address.scheme == "ssh":

@@ -33,7 +33,10 @@ class Login:
 
     def left_out_of(self, text: str) -> str:
         """Return a text without the password."""
-        return text.replace(self.password, "***") if self.password else text
+        shown = [value.rpartition(" ")[2] for value in self.headers.values()]
+        for hidden in filter(None, (*shown, self.password)):
+            text = text.replace(hidden, "***")
+        return text
 
     def __repr__(self) -> str:
         return "<login>" if self.password else "<no login>"

@@ -121,6 +121,7 @@ class PackedObjects:
         known: dict[int, str] = {}
         # By SHA, or by the offset of what waits itself.
         waiting: dict[str | int, list[tuple[int, bytes]]] = {}
+        held = 0  # bytes that wait
 
         def keep(at: int, kind: int, content: bytes) -> None:
             todo = [(at, kind, content)]
@@ -136,7 +137,7 @@ class PackedObjects:
             return b"".join(apply_delta(self.read(base, kind), delta))
 
         for _ in range(count):
-            self._check(_declared_size(data, offset))
+            self._check(held + _declared_size(data, offset))
             unpacked, end = unpack_object_at(data, offset, hashlib.sha1)
             kind, content = unpacked.pack_type_num, b"".join(unpacked.decomp_chunks)
             base: str | int
@@ -152,6 +153,7 @@ class PackedObjects:
                     keep(offset, self._index[base][0], resolved(base, content))
                 else:
                     waiting.setdefault(base, []).append((offset, content))
+                    held += len(content)
             offset = end
         if waiting:
             raise ValueError("it lacks objects that others build on")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Checkout", "RevisionStorage", "Source", "check_path"]
 
 _LOGGER = logging.getLogger("flowhold.storage.git")
-_FRESH = 5.0
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,11 @@ class RevisionStorage(ScriptStorage):
         self.timeout = timeout
         self.retries = retries
         self._loaded: str | None = None
-        self._seen: tuple[float, str] | None = None
+        self._seen: str | None = None
+        self._asked: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_seen": None}
+        return {**super().__getstate__(), "_seen": None, "_asked": set()}
 
     @property
     @abstractmethod
@@ -108,14 +107,14 @@ class RevisionStorage(ScriptStorage):
 
     def fingerprint(self, flow: Any) -> str | None:
         """Return the commit where it is pinned, else None: a name stays the same."""
-        return self._commit_now() if self.pin else None
-
-    def _commit_now(self) -> str:
-        """Return the commit that is named; one answer is for all flows that are stored together."""
-        now = time.monotonic()
-        if self._seen is None or now - self._seen[0] > _FRESH:
-            self._seen = now, self.open_source().resolve()
-        return self._seen[1]
+        if not self.pin:
+            return None
+        # One answer is for all flows that are stored together; who asks again wants another one.
+        if self._seen is None or flow.name in self._asked:
+            self._seen = self.open_source().resolve()
+            self._asked.clear()
+        self._asked.add(flow.name)
+        return self._seen
 
     def _locate(self, flow: Any) -> Record:
         return Record(self.script, "script")
@@ -124,9 +123,14 @@ class RevisionStorage(ScriptStorage):
         return self._locate(None) if location == self.script else None
 
     def _build(self) -> None:
-        for record in self._records.values():
-            if self.pin and record.revision is None:
-                record.revision = self._commit_now()
+        new = [record for record in self._records.values() if record.revision is None]
+        if self.pin and new:
+            source = self.open_source()
+            commit = self._seen or source.resolve()
+            self._open(source, commit, self.script)
+            for record in new:
+                record.revision = commit
+        self._seen = None
 
     def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
         source = self.open_source()

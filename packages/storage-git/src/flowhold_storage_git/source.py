@@ -79,6 +79,7 @@ class GitSource(Source):
         self.retries = retries
         self.submodules_seen: list[str] = []
         self._known: dict[str, Any] = {}
+        self._resolved: str | None = None
 
     def __repr__(self) -> str:
         return self.address.url
@@ -108,6 +109,7 @@ class GitSource(Source):
                 location=repr(self),
                 hint="use a clone of it that is made with --object-format=sha1",
             )
+        self._resolved = found
         return found
 
     def checkout(self, commit: str) -> Checkout:
@@ -119,7 +121,8 @@ class GitSource(Source):
         what = [self.address.url, commit, self.only, self.submodules, self.lfs]
         digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()
         root = cache.tree(digest, lambda folder: self._fill(commit, folder))
-        if self.allow_stale and self.named.moves:
+        # A worker may load an older one, which is recorded and was not asked for now.
+        if self.allow_stale and self.named.moves and commit == self._resolved:
             self._remember(commit)
         return Checkout(digest, root, cache.manifest_of(root))
 
