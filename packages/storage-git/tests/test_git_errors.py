@@ -437,6 +437,16 @@ class TestDeployKeys:
         with flowhold.secrets({"KEY": git_ssh_server.key.read_text()}):
             assert load(git_ssh_server.url(NAME), ssh_key_secret="KEY") == 6
 
+    def test_a_long_path_of_temporary_files_is_no_trouble(
+        self, stranger, git_ssh_server, tmp_path, monkeypatch
+    ):
+        folder = tmp_path / ("long" * 20)
+        folder.mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(folder))
+        with flowhold.secrets({"KEY": git_ssh_server.key.read_text()}):
+            assert load(stranger, ssh_key_secret="KEY") == 6
+        assert [*folder.iterdir()] == []
+
     def test_one_that_is_refused_is_told_at_once(self, stranger, git_ssh_server, waits):
         with (
             flowhold.secrets({"KEY": git_ssh_server.other_key.read_text()}),

@@ -19,6 +19,7 @@ from flowhold.errors import ConfigurationError, StorageUnavailableError
 __all__ = ["Ssh", "agent_with"]
 
 _ENOUGH = 64 * 1024
+_LONGEST = 70
 _VERSION = "GIT_PROTOCOL=version=2"
 
 
@@ -161,7 +162,7 @@ def agent_with(key: str) -> Iterator[str]:
         ConfigurationError: It is no such key, or OpenSSH is not installed.
         StorageUnavailableError: The agent did not start.
     """
-    with tempfile.TemporaryDirectory(prefix="flowhold-") as folder:
+    with _short_folder() as folder:
         socket = os.path.join(folder, "agent")
         try:
             agent = subprocess.Popen(  # noqa: S603
@@ -185,6 +186,12 @@ def agent_with(key: str) -> Iterator[str]:
             agent.terminate()
             agent.wait()
             cast("Any", agent.stdout).close()
+
+
+def _short_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder whose path leaves room for a socket, which may have some 100 bytes."""
+    usual = len(os.fsencode(tempfile.gettempdir())) < _LONGEST
+    return tempfile.TemporaryDirectory(prefix="flowhold-", dir=None if usual else "/tmp")  # noqa: S108
 
 
 def _add_key(socket: str, key: str) -> None:
