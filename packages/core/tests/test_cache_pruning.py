@@ -185,11 +185,12 @@ def test_threads_that_begin_with_trees_of_their_own_all_keep_them(folder):
         sys.setswitchinterval(before)
 
 
-def test_locks_of_processes_that_ended_are_removed_after_an_hour(folder):
+def test_locks_of_processes_that_ended_are_removed_after_an_hour(folder, monkeypatch):
     tree("a" * 64)
     cache.tree("b" * 64, fill)
-    for path in (folder / "processes").iterdir():
-        os.utime(path, (1000, 1000))
+    cache.prune()
+    assert len([*(folder / "processes").iterdir()]) == 2
+    monkeypatch.setattr("flowhold.pruning._HOUR", -5)
     cache.prune()
     (left,) = (folder / "processes").iterdir()
     assert left.name.startswith(f"{os.getpid()}-")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -175,8 +176,10 @@ def _hold(home: Path) -> str:
     held = _processes.get((home, os.getpid()))
     if held is None or not os.path.exists(held.lock_file):
         forget_processes(home)
-        # The number is not enough: processes in other containers can have the same.
-        path = home / PROCESSES / f"{os.getpid()}-{uuid.uuid4().hex}.lock"
+        # The number is not enough: processes in other containers can have the same. The time is in
+        # the name, as whoever tries the lock may change that of the file.
+        name = f"{os.getpid()}-{int(time.time())}-{uuid.uuid4().hex}.lock"
+        path = home / PROCESSES / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = _processes[home, os.getpid()] = lock_at(path)
         held.acquire()

@@ -113,8 +113,9 @@ def prune(
 def forget_processes(home: Path) -> None:
     """Remove the locks of processes that ended, unless they are of one that just begins."""
     for path in (home / PROCESSES).glob("*.lock"):
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - _HOUR and not is_held(path):
+        with suppress(OSError, LookupError, ValueError):
+            begun = int(path.name.split("-")[1])
+            if begun < time.time() - _HOUR and not is_held(path):
                 path.unlink()
 
 
