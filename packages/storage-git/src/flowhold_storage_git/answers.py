@@ -7,8 +7,9 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from flowhold_storage_git.web import wait_of
 
 __all__ = ["Answer"]
 
@@ -44,14 +45,8 @@ class Answer:
     def wait(self) -> float | None:
         """How many seconds the server asks to wait, None where it does not."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        after = headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d{1,9}", after):
-            return float(after)
-        if after:
-            try:
-                return max(0.0, parsedate_to_datetime(after).timestamp() - time.time())
-            except (ValueError, OverflowError):
-                return None
+        if after := headers.get("retry-after", "").strip():
+            return wait_of(after)
         for prefix in ("x-ratelimit-", "ratelimit-"):
             reset = headers.get(f"{prefix}reset", "")
             if headers.get(f"{prefix}remaining") == "0" and re.fullmatch(r"\d{1,12}", reset):

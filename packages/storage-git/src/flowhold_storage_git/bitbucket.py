@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from flowhold_storage_git.forge_http import Api, root_of
 from flowhold_storage_git.login import Login, token_of
 from flowhold_storage_git.naming import check_repository
 from flowhold_storage_git.revisions import Source
+from flowhold_storage_git.web import basic
 
 __all__ = ["Bitbucket"]
 
@@ -109,10 +109,9 @@ class Bitbucket(ForgeStorage):
         password = token_of(self.cloud_app_password_secret, "BITBUCKET_CLOUD_APP_PASSWORD")
         if not (user and password):
             return Login()
-        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
         # With an API token, git knows no e-mail address.
         git_user = "x-bitbucket-api-token-auth" if "@" in user else user
-        return Login({"Authorization": f"Basic {basic}"}, git_user, password)
+        return Login({"Authorization": f"Basic {basic(user, password)}"}, git_user, password)
 
 
 class _CloudSource(ForgeSource):

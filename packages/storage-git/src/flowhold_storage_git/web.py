@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import time
 import urllib.parse
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
 
 from flowhold.clients import shared_client
 
-__all__ = ["Redirected", "ask", "origin_of"]
+__all__ = ["Redirected", "ask", "basic", "origin_of", "wait_of"]
 
 _REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
+_LONGEST_WAIT = 1e9
+"""Seconds that still make a date."""
 
 
 class Redirected(Exception):
@@ -89,6 +95,21 @@ def origin_of(url: str) -> str:
     except ValueError:
         return url
     return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def basic(username: str | None, password: str | None) -> str:
+    """Return a user and a password as the scheme *Basic* has them."""
+    return b64encode(f"{username or ''}:{password or ''}".encode()).decode()
+
+
+def wait_of(retry_after: str) -> float | None:
+    """Return how many seconds the header ``Retry-After`` asks to wait, None where it does not."""
+    if re.fullmatch("[0-9]+", retry_after.strip()):
+        return min(float(retry_after), _LONGEST_WAIT)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 class _NoLogin(requests.auth.AuthBase):
