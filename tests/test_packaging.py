@@ -105,6 +105,7 @@ SDKS = {
     "storage-gcs": {"google-cloud-storage"},
     "storage-azure": {"azure-storage-blob"},
     "storage-git": {"dulwich", "requests"},
+    "storage-webhook": {"requests"},
 }
 # What the SDKs of others need too.
 SHARED = {"requests"}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowhold_storage_git.web import wait_of
+from flowhold.web import wait_of, words_in
 
 __all__ = ["Answer"]
 
@@ -39,7 +39,7 @@ class Answer:
     @property
     def said(self) -> str:
         """The server's own words on what went wrong."""
-        return f"HTTP {self.status} {_words(self.document)}".strip()
+        return f"HTTP {self.status} {words_in(self.document)}".strip()
 
     @property
     def wait(self) -> float | None:
@@ -53,13 +53,3 @@ class Answer:
                 return max(0.0, int(reset) - time.time())
         # GitHub's limit for bursts may be told of in words only; it asks to wait a minute then.
         return 60.0 if "secondary rate limit" in self.said.lower() else None
-
-
-def _words(document: Any) -> str:
-    """Return the first text of an error's document."""
-    if isinstance(document, Mapping):
-        names = ("message", "error_description", "error", "errors")
-        return next((found for name in names if (found := _words(document.get(name)))), "")
-    if isinstance(document, list):
-        return next((found for item in document if (found := _words(item))), "")
-    return document if isinstance(document, str) else ""

@@ -6,13 +6,13 @@ from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
 
 from flowhold.errors import ConfigurationError
+from flowhold.web import basic
 from flowhold_storage_git.answers import Answer
 from flowhold_storage_git.forge import ForgeSource, ForgeStorage
 from flowhold_storage_git.forge_http import Api, root_of
 from flowhold_storage_git.login import Login, token_of
 from flowhold_storage_git.naming import check_repository
 from flowhold_storage_git.revisions import Source
-from flowhold_storage_git.web import basic
 
 __all__ = ["Bitbucket"]
 

@@ -18,9 +18,10 @@ from dulwich.client import (
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.protocol import Protocol
 
+from flowhold.web import basic
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.failures import Refused
-from flowhold_storage_git.web import ask, basic
+from flowhold_storage_git.web import ask
 
 __all__ = ["DaemonClient", "HTTPClient", "SSHClient", "login_of"]
 

@@ -19,8 +19,8 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold.rules import Rule
+from flowhold.web import Redirected, basic, wait_of
 from flowhold_storage_git.address import Address
-from flowhold_storage_git.web import Redirected, basic, wait_of
 
 __all__ = ["Refused", "asked_wait", "bare", "ours"]
 

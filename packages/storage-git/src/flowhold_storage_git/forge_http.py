@@ -16,11 +16,12 @@ from urllib3.exceptions import HTTPError
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, FlowholdError
+from flowhold.web import Redirected, origin_of
 from flowhold_storage_git.address import check_encrypted
 from flowhold_storage_git.answers import Answer
 from flowhold_storage_git.errors import failure
 from flowhold_storage_git.login import Login
-from flowhold_storage_git.web import Redirected, ask, origin_of
+from flowhold_storage_git.web import ask
 
 __all__ = ["BUDGET", "Api", "pause", "root_of"]
 

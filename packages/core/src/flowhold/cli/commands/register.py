@@ -82,7 +82,8 @@ def command(
         chosen = None
         extra = {"add_default_labels": False} if no_default_labels else {}
         if storage is not None or script is not None or options:
-            known = {"module": module, "local_script_path": file or name}
+            path = file or name
+            known = {"module": module, "local_script_path": path, "flow_script_path": path}
             chosen = _storage(storage, script, options, known, labels, extra)
         elif module is not None:
             kept = module if wanted not in flows_in(source) else name
@@ -129,7 +130,7 @@ def _storage(
             raise click.UsageError(f"{name} storage does not keep a {needed.value}")
         options["stored_as_script"] = script
     if not options.get("stored_as_script") or "path" in options:
-        del known["local_script_path"]
+        known = {"module": known["module"]}
     for option, value in known.items():
         if value is not None and option in option_parameters(cls):
             options.setdefault(option, value)
