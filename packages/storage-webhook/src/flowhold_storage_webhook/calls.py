@@ -73,7 +73,7 @@ class Call:
     def filled(self, values: Mapping[str, str], marks: Mapping[str, str]) -> dict[str, Any]:
         """Return the arguments of :func:`flowhold.web.ask`; ``private`` is for no other host."""
         given = {name: value for name, value in self.arguments.items() if value is not None}
-        for name in ("stream", "allow_redirects", *((self.stores and _BODIES) or ())):
+        for name in ("stream", "allow_redirects", *(_BODIES if self.stores else ())):
             given.pop(name, None)
         url, login_in_url = _parted(render(given.pop("url"), values, _quoted(marks)))
         headers = given.pop("headers", {})
@@ -138,7 +138,7 @@ def check_call(option: str, method: Any, arguments: Any, *, stores: bool) -> dic
             f"{option} has no URL that begins with http:// or https://, or with a template",
             hint="give it as 'url'",
         )
-    if not isinstance(arguments.get("headers") or {}, Mapping):
+    if not isinstance(arguments.get("headers"), (Mapping, type(None))):
         raise ConfigurationError(f"the headers in {option} must be a mapping")
     auth = arguments.get("auth")
     if isinstance(auth, str) or (isinstance(auth, (list, tuple)) and not _is_pair(auth)):
