@@ -404,7 +404,10 @@ class TestCopies:
         with pytest.raises(ObjectExistsError, match="another version") as caught:
             list(copy_flows(references, dav(path="{slug}"), Catalog("two")))
         assert "{sha256}" in caught.value.hint
-        assert len(list(copy_flows(references, dav(path="all/{slug}/{sha256}"), Catalog("three")))) == 2
+        assert (
+            len(list(copy_flows(references, dav(path="all/{slug}/{sha256}"), Catalog("three"))))
+            == 2
+        )
 
 
 def test_threads_share_a_storage(dav):

@@ -86,7 +86,8 @@ def ask(
         The response; its ``url`` is the one that answered.
 
     Raises:
-        Redirected: It leads to clear text, in circles, or to another host that wants a login.
+        Redirected: It leads to clear text, in circles, nowhere, or to another host that wants a
+            login.
         requests.RequestException: There is no answer.
     """
     session = shared_client(_session, (), agent=agent)
@@ -118,8 +119,12 @@ def ask(
         if response.status_code not in _MOVED or not target:
             break
         response.close()
-        target = urllib.parse.urljoin(url, target)
-        if urllib.parse.urlsplit(target).scheme not in ("https", urllib.parse.urlsplit(url).scheme):
+        try:
+            target = urllib.parse.urljoin(url, target)
+            scheme = urllib.parse.urlsplit(target).scheme
+        except ValueError:
+            raise Redirected("to what is no URL") from None
+        if scheme not in ("https", urllib.parse.urlsplit(url).scheme):
             raise Redirected("to a connection in clear text")
         if moved is not None:
             leaves = elsewhere or origin_of(target) != origin_of(origin)
@@ -177,8 +182,15 @@ class _NoLogin(requests.auth.AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """Leaves redirects alone, which others read to their end even where they are not followed."""
+
+    def resolve_redirects(self, *_arguments: Any, **_options: Any) -> Iterator[Any]:
+        return iter(())
+
+
 def _session(agent: str) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers["User-Agent"] = agent
     session.auth = _NoLogin()
     # It is shared: a host's cookies would make one login that of others.
