@@ -1,0 +1,284 @@
+"""Root file systems for Docker images, made of what this machine has: no registry is asked."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+
+import servers
+from packaging.requirements import Requirement
+
+__all__ = ["ENVIRONMENT", "Root", "base_archive", "dependencies_archive", "other_python"]
+
+ENVIRONMENT = ("PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8")
+
+PROGRAMS = ["sh", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dirname", "echo"]
+PROGRAMS += ["env", "expr", "false", "grep", "head", "id", "install", "ln", "ls", "mkdir", "mktemp"]
+PROGRAMS += ["mv", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sha256sum"]
+PROGRAMS += ["sleep", "sort", "stat", "tail", "test", "touch", "tr", "true", "uname", "wc", "whoami"]
+
+# What compiled packages need, and by its name alone threads that end.
+USUAL = (
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libutil.so.1",
+)
+
+# Of the standard library and of distributions: neither tests nor what needs a screen.
+LEFT_OUT = {"__pycache__", "ensurepip", "idlelib", "lib2to3", "test", "tests", "tkinter"}
+LEFT_OUT |= {"turtledemo", "site-packages", "dist-packages"}
+NOT_COPIED = re.compile(r"\.(a|o|pyc)$|^(_tkinter|_test|_ctypes_test|xx).*\.so$|^config-3")
+
+FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n",
+    "etc/group": "root:x:0:\napp:x:1000:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+ASK = """
+import json, sys, sysconfig
+get = sysconfig.get_path
+print(json.dumps({
+    "prefix": sys.base_prefix,
+    "version": "%d.%d" % sys.version_info[:2],
+    "library": get("stdlib"),
+    "packages": get("purelib"),
+    "tag": sys.implementation.cache_tag,
+    "wheels": sysconfig.get_config_var("WHEEL_PKG_DIR"),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python outside of any environment, and where an image has its files."""
+
+    prefix: Path
+    version: str
+    """Such as `3.11`."""
+    library: Path
+    packages: Path
+    tag: str
+    """Such as `cpython-311`, which names of compiled files have."""
+    wheels: str | None
+
+    @property
+    def program(self) -> Path:
+        """Return the path of the program."""
+        return self.prefix / "bin" / f"python{self.version}"
+
+    def inside(self, path: Path) -> str:
+        """Return where an image has a path: Python finds its library from the place it is at."""
+        if self.prefix == Path("/usr"):
+            return str(path)
+        return str(PurePosixPath("/usr/local", path.relative_to(self.prefix)))
+
+
+@functools.cache
+def interpreter(python: str = sys.executable) -> Interpreter:
+    """Return the Python that an environment is of."""
+    for _ in range(2):
+        said = subprocess.run([python, "-I", "-c", ASK], check=True, capture_output=True).stdout
+        told = json.loads(said)
+        # The second time outside of the environment, whose folder of packages is another one.
+        python = f"{told['prefix']}/bin/python{told['version']}"
+    for key in ("prefix", "library", "packages"):
+        told[key] = Path(told[key])
+    return Interpreter(**told)
+
+
+def other_python(version: str) -> str | None:
+    """Return the path of an interpreter of another version, or None where there is none."""
+    found = subprocess.run([servers.ROOT / ".ci" / "python", version], capture_output=True)
+    return found.stdout.decode().strip() if found.returncode == 0 else None
+
+
+class Root:
+    """A tar archive of a root file system that is written.
+
+    A file that is put at two places is a hard link at the second.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._tar = tarfile.open(path, "w")  # noqa: SIM115
+        self._folders = {"."}
+        self._places: dict[Path, str] = {}
+
+    def __enter__(self) -> Root:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._tar.close()
+
+    def folder(self, place: str, mode: int = 0o755, owner: int = 0) -> None:
+        """Add a folder, and those that it is in."""
+        place = place.strip("/")
+        if place not in self._folders:
+            self._folders.add(place)
+            parent = str(PurePosixPath(place).parent)
+            self.folder(parent)
+            self._add(place, tarfile.DIRTYPE, mode=mode, uid=owner, gid=owner)
+
+    def file(self, source: Path, place: str) -> None:
+        """Add a file of this machine, where it is a link that which it leads to."""
+        source = source.resolve()
+        if source in self._places:
+            self._add(place, tarfile.LNKTYPE, linkname=self._places[source])
+        else:
+            self._places[source] = place.strip("/")
+            about = source.stat()
+            mode = 0o755 if about.st_mode & 0o100 else 0o644
+            self.write(place, source.read_bytes(), mode, about.st_mtime)
+
+    def module(self, source: Path, place: str, tag: str) -> None:
+        """Add a file, and if it is a module that was compiled for a Python, that too."""
+        self.file(source, place)
+        compiled = Path("__pycache__", f"{source.stem}.{tag}.pyc")
+        if source.suffix == ".py" and (source.parent / compiled).exists():
+            self.file(source.parent / compiled, f"{PurePosixPath(place).parent}/{compiled}")
+
+    def write(self, place: str, content: bytes, mode: int = 0o644, modified: float = 0) -> None:
+        """Add a file with a content."""
+        about = {"size": len(content), "mode": mode, "mtime": int(modified)}
+        self._add(place, tarfile.REGTYPE, content, **about)
+
+    def link(self, place: str, to: str) -> None:
+        """Add a symbolic link."""
+        self._add(place, tarfile.SYMTYPE, linkname=to)
+
+    def _add(self, place: str, kind: bytes, content: bytes | None = None, **about: object) -> None:
+        self.folder(str(PurePosixPath(place.strip("/")).parent))
+        member = tarfile.TarInfo(place.strip("/"))
+        member.type = kind
+        for name, told in about.items():
+            setattr(member, name, told)
+        self._tar.addfile(member, None if content is None else io.BytesIO(content))
+
+
+def base_archive(path: Path, python: str = sys.executable) -> None:
+    """Write the root file system of an image with a shell, some programs, Python and pip.
+
+    Its Python is the one that an environment is of, which by default is the environment that runs
+    the tests. Its libraries are those that `ldd` names.
+    """
+    origin = interpreter(python)
+    with Root(path) as root:
+        for name in ("bin", "lib", "lib64", "sbin"):
+            root.folder(f"usr/{name}")
+            root.link(name, f"usr/{name}")
+        root.folder("tmp", 0o1777)
+        root.folder("var/tmp", 0o1777)
+        root.folder("root", 0o700)
+        root.folder("home/app", owner=1000)
+        for place, text in FILES.items():
+            root.write(place, text.encode())
+        if CERTIFICATES.exists():
+            root.file(CERTIFICATES, str(CERTIFICATES))
+        dynamic = [origin.program]
+        for name in PROGRAMS:
+            program = shutil.which(name, path="/usr/bin:/bin")
+            if program is None:
+                servers.lacking(f"{name} is not in /usr/bin, and images of tests need it")
+            root.file(Path(program), f"usr/bin/{name}")
+            dynamic.append(Path(program))
+        bin_folder = origin.inside(origin.prefix / "bin")
+        root.file(origin.program, f"{bin_folder}/python{origin.version}")
+        for name in ("python", "python3"):
+            root.link(f"{bin_folder}/{name}", f"python{origin.version}")
+        for file in library_files(origin.library):
+            root.module(file, origin.inside(file), origin.tag)
+            if file.suffix == ".so":
+                dynamic.append(file)
+        for place, library in shared_libraries(dynamic).items():
+            root.file(library, place)
+        add_pip(root, origin)
+
+
+def library_files(folder: Path) -> list[Path]:
+    """Return the files of a standard library that images get."""
+    found: list[Path] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name in LEFT_OUT or NOT_COPIED.search(entry.name):
+            continue
+        if entry.is_dir():
+            found += library_files(entry)
+        elif entry.is_file():
+            found.append(entry)
+    return found
+
+
+def shared_libraries(files: list[Path]) -> dict[str, Path]:
+    """Return the libraries that files need, by where an image has them.
+
+    All are beside the one of C, as those of a Python in a folder of its own are found by a path
+    that the image does not have.
+    """
+    said = subprocess.run(["ldd", *files], capture_output=True, text=True).stdout
+    named = dict(re.findall(r"^\s(\S+) => (/\S+) \(0x", said, re.MULTILINE))
+    c_library = Path(named["libc.so.6"])
+    usual = [it for it in map(c_library.with_name, USUAL) if it.exists()]
+    beside = {name: Path(path) for name, path in named.items()} | {it.name: it for it in usual}
+    found = {str(c_library.with_name(name)): path for name, path in beside.items()}
+    loaders = re.findall(r"^\s(/\S+) \(0x", said, re.MULTILINE)
+    placed = found | {loader: Path(loader) for loader in loaders}
+    return {re.sub("^/lib", "/usr/lib", place): path for place, path in placed.items()}
+
+
+def add_pip(root: Root, origin: Interpreter) -> None:
+    """Add pip, of the wheel that comes with Python."""
+    folders = [origin.library / "ensurepip" / "_bundled", Path(origin.wheels or "/nowhere")]
+    wheels = [it for folder in folders for it in folder.glob("pip-*.whl")]
+    if not wheels:
+        servers.lacking(f"{origin.program} comes without ensurepip, and images of tests need pip")
+    packages = origin.inside(origin.packages)
+    with tempfile.TemporaryDirectory() as own, zipfile.ZipFile(wheels[0]) as wheel:
+        wheel.extractall(own)
+        # It starts three times as fast, and most of what images are built of is pip.
+        words = [origin.program, "-I", "-m", "compileall", "-q", "-j0", "-s", own, "-p", packages]
+        words += ["--invalidation-mode", "unchecked-hash", own]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        for file in sorted(Path(own).rglob("*")):
+            if file.is_file():
+                root.file(file, f"{packages}/{file.relative_to(own)}")
+
+
+def dependencies_archive(path: Path) -> None:
+    """Write what is in the folder of packages of an image: all that flowhold depends on.
+
+    The files are those of the environment that runs the tests. flowhold itself is left out.
+    """
+    origin = interpreter()
+    packages = origin.inside(origin.packages)
+    with Root(path) as root:
+        for name in sorted(dependencies("flowhold", set()) - {"flowhold"}):
+            distribution = metadata.distribution(name)
+            for file in distribution.files or ():
+                if ".." not in file.parts and file.suffix != ".pyc":
+                    source = Path(str(distribution.locate_file(file)))
+                    root.module(source, f"{packages}/{file}", origin.tag)
+
+
+def dependencies(name: str, found: set[str]) -> set[str]:
+    """Return the names of a distribution and of what it depends on, without its extras."""
+    if name not in found:
+        found.add(name)
+        for text in metadata.requires(name) or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                dependencies(requirement.name, found)
+    return found
