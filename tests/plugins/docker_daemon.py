@@ -29,9 +29,10 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 # Runs a daemon as the first process of a namespace of processes, with mounts that only those see:
 # all of it ends with the daemon, however that ends. It is asked to end when its starter asks or is
-# killed. A containerd that serves the machine is out of its sight, as it would use that one.
+# killed, and is given the seconds that it takes if no container runs. A containerd that serves the
+# machine is out of its sight, as it would use that one.
 KEEPER = """
-import ctypes, glob, os, shutil, signal, sys
+import contextlib, ctypes, glob, os, shutil, signal, sys
 own, cgroup, *command = sys.argv[1:]
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -55,13 +56,14 @@ if daemon == 0:
     os.execv(command[0], command)
 asked = False
 while os.waitpid(daemon, os.WNOHANG)[0] == 0:
-    got = signal.sigtimedwait(signals, 15) if asked else signal.sigwaitinfo(signals)
+    got = signal.sigtimedwait(signals, 3) if asked else signal.sigwaitinfo(signals)
     if got is None or got.si_signo == signal.SIGTERM:
         os.kill(daemon, signal.SIGTERM if got else signal.SIGKILL)
         asked = True
 for top in glob.glob("/sys/fs/cgroup" + cgroup) + glob.glob("/sys/fs/cgroup/*" + cgroup):
     for folder, _, _ in os.walk(top, topdown=False):
-        os.rmdir(folder)
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 shutil.rmtree(own)
 """
 

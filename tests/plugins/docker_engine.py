@@ -16,6 +16,7 @@ from docker_daemon import DockerEngine, serving_engine
 from docker_images import base_archive, dependencies_archive, other_python
 from docker_registry import DockerRegistry, serving_registry
 from filelock import FileLock
+from wheel_index import WheelIndex, serving_index
 
 __all__ = ["BARE", "BASE", "OLD_PYTHON", "DockerEngine", "DockerRegistry", "serving_engine"]
 
@@ -26,7 +27,9 @@ BASE = "flowhold-test/base:latest"
 OLD_PYTHON = "flowhold-test/oldpython:latest"
 """As the first, with another Python than the one that runs the tests."""
 
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+# These go before what a client is told: requests takes the bundles for those of TLS.
+FOREIGN = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"]
+FOREIGN += ["requests_ca_bundle", "curl_ca_bundle"]
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +85,13 @@ def docker_registry_private(tmp_path_factory) -> Iterator[DockerRegistry]:
         yield registry
 
 
+@pytest.fixture(scope="session")
+def docker_index(tmp_path_factory) -> Iterator[WheelIndex]:
+    """An index of packages for pip in a build."""
+    with serving_index(tmp_path_factory.mktemp("index")) as index:
+        yield index
+
+
 @pytest.fixture
 def docker_environment(monkeypatch, docker_engine, tmp_path) -> Iterator[DockerEngine]:
     """The engine, as what a client finds; what the test makes of images and containers goes.
@@ -89,13 +99,20 @@ def docker_environment(monkeypatch, docker_engine, tmp_path) -> Iterator[DockerE
     A container that is left fails the test, unless its name is in `may_leave`.
     """
     servers.forget(monkeypatch, "DOCKER_")
-    for name in PROXIES:
+    for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     (tmp_path / "docker config").mkdir()
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker config"))
     monkeypatch.setenv("DOCKER_HOST", docker_engine.url)
-    engine = replace(docker_engine, may_leave=[])
+    with cleaned(docker_engine) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def cleaned(engine: DockerEngine) -> Iterator[DockerEngine]:
+    """Remove the images and containers that come meanwhile, and complain of the containers."""
+    engine = replace(engine, may_leave=[])
     with engine.client() as client:
         containers, images = contained(client), tagged(client)
     yield engine

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,25 +15,19 @@ from pathlib import Path, PurePosixPath
 
 import servers
 from packaging.requirements import Requirement
+from root_archives import Root
 
-__all__ = ["ENVIRONMENT", "Root", "base_archive", "dependencies_archive", "other_python"]
+__all__ = ["ENVIRONMENT", "base_archive", "dependencies_archive", "other_python"]
 
 ENVIRONMENT = ("PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8")
 
-PROGRAMS = ["sh", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dirname", "echo"]
-PROGRAMS += ["env", "expr", "false", "grep", "head", "id", "install", "ln", "ls", "mkdir", "mktemp"]
-PROGRAMS += ["mv", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "sha256sum"]
-PROGRAMS += ["sleep", "sort", "stat", "tail", "test", "touch", "tr", "true", "uname", "wc", "whoami"]
+PROGRAMS = ["sh", "basename", "cat", "chmod", "chown", "cp", "dirname", "echo", "env", "false"]
+PROGRAMS += ["grep", "head", "id", "install", "ln", "ls", "mkdir", "mktemp", "mv", "printf", "pwd"]
+PROGRAMS += ["readlink", "realpath", "rm", "rmdir", "sed", "sha256sum", "sleep", "sort", "stat"]
+PROGRAMS += ["tail", "test", "touch", "tr", "true", "uname", "wc", "whoami"]
 
 # What compiled packages need, and by its name alone threads that end.
-USUAL = (
-    "libdl.so.2",
-    "libgcc_s.so.1",
-    "libm.so.6",
-    "libpthread.so.0",
-    "librt.so.1",
-    "libutil.so.1",
-)
+USUAL = ["libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "librt.so.1"]
 
 # Of the standard library and of distributions: neither tests nor what needs a screen.
 LEFT_OUT = {"__pycache__", "ensurepip", "idlelib", "lib2to3", "test", "tests", "tkinter"}
@@ -108,68 +99,6 @@ def other_python(version: str) -> str | None:
     return found.stdout.decode().strip() if found.returncode == 0 else None
 
 
-class Root:
-    """A tar archive of a root file system that is written.
-
-    A file that is put at two places is a hard link at the second.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._tar = tarfile.open(path, "w")  # noqa: SIM115
-        self._folders = {"."}
-        self._places: dict[Path, str] = {}
-
-    def __enter__(self) -> Root:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._tar.close()
-
-    def folder(self, place: str, mode: int = 0o755, owner: int = 0) -> None:
-        """Add a folder, and those that it is in."""
-        place = place.strip("/")
-        if place not in self._folders:
-            self._folders.add(place)
-            parent = str(PurePosixPath(place).parent)
-            self.folder(parent)
-            self._add(place, tarfile.DIRTYPE, mode=mode, uid=owner, gid=owner)
-
-    def file(self, source: Path, place: str) -> None:
-        """Add a file of this machine, where it is a link that which it leads to."""
-        source = source.resolve()
-        if source in self._places:
-            self._add(place, tarfile.LNKTYPE, linkname=self._places[source])
-        else:
-            self._places[source] = place.strip("/")
-            about = source.stat()
-            mode = 0o755 if about.st_mode & 0o100 else 0o644
-            self.write(place, source.read_bytes(), mode, about.st_mtime)
-
-    def module(self, source: Path, place: str, tag: str) -> None:
-        """Add a file, and if it is a module that was compiled for a Python, that too."""
-        self.file(source, place)
-        compiled = Path("__pycache__", f"{source.stem}.{tag}.pyc")
-        if source.suffix == ".py" and (source.parent / compiled).exists():
-            self.file(source.parent / compiled, f"{PurePosixPath(place).parent}/{compiled}")
-
-    def write(self, place: str, content: bytes, mode: int = 0o644, modified: float = 0) -> None:
-        """Add a file with a content."""
-        about = {"size": len(content), "mode": mode, "mtime": int(modified)}
-        self._add(place, tarfile.REGTYPE, content, **about)
-
-    def link(self, place: str, to: str) -> None:
-        """Add a symbolic link."""
-        self._add(place, tarfile.SYMTYPE, linkname=to)
-
-    def _add(self, place: str, kind: bytes, content: bytes | None = None, **about: object) -> None:
-        self.folder(str(PurePosixPath(place.strip("/")).parent))
-        member = tarfile.TarInfo(place.strip("/"))
-        member.type = kind
-        for name, told in about.items():
-            setattr(member, name, told)
-        self._tar.addfile(member, None if content is None else io.BytesIO(content))
-
-
 def base_archive(path: Path, python: str = sys.executable) -> None:
     """Write the root file system of an image with a shell, some programs, Python and pip.
 
@@ -201,11 +130,14 @@ def base_archive(path: Path, python: str = sys.executable) -> None:
         for name in ("python", "python3"):
             root.link(f"{bin_folder}/{name}", f"python{origin.version}")
         for file in library_files(origin.library):
-            root.module(file, origin.inside(file), origin.tag)
             if file.suffix == ".so":
                 dynamic.append(file)
-        for place, library in shared_libraries(dynamic).items():
-            root.file(library, place)
+            else:
+                root.module(file, origin.inside(file), origin.tag)
+        libraries = shared_libraries(dynamic)
+        libraries |= {origin.inside(file): file for file in dynamic if file.suffix == ".so"}
+        for place, library in libraries.items():
+            root.file(library, place, light=origin.prefix in library.parents)
         add_pip(root, origin)
 
 
@@ -240,21 +172,20 @@ def shared_libraries(files: list[Path]) -> dict[str, Path]:
 
 
 def add_pip(root: Root, origin: Interpreter) -> None:
-    """Add pip, of the wheel that comes with Python."""
+    """Add pip: the one that is installed, as that is compiled, or that of the wheel in Python."""
+    found = metadata.distributions(name="pip", path=[str(origin.packages)])
+    for installed in found:
+        add_distribution(root, installed, origin)
+        return
     folders = [origin.library / "ensurepip" / "_bundled", Path(origin.wheels or "/nowhere")]
     wheels = [it for folder in folders for it in folder.glob("pip-*.whl")]
     if not wheels:
         servers.lacking(f"{origin.program} comes without ensurepip, and images of tests need pip")
-    packages = origin.inside(origin.packages)
-    with tempfile.TemporaryDirectory() as own, zipfile.ZipFile(wheels[0]) as wheel:
-        wheel.extractall(own)
-        # It starts three times as fast, and most of what images are built of is pip.
-        words = [origin.program, "-I", "-m", "compileall", "-q", "-j0", "-s", own, "-p", packages]
-        words += ["--invalidation-mode", "unchecked-hash", own]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        for file in sorted(Path(own).rglob("*")):
-            if file.is_file():
-                root.file(file, f"{packages}/{file.relative_to(own)}")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        for entry in wheel.infolist():
+            if not entry.is_dir():
+                place = f"{origin.inside(origin.packages)}/{entry.filename}"
+                root.write(place, wheel.read(entry))
 
 
 def dependencies_archive(path: Path) -> None:
@@ -262,15 +193,17 @@ def dependencies_archive(path: Path) -> None:
 
     The files are those of the environment that runs the tests. flowhold itself is left out.
     """
-    origin = interpreter()
-    packages = origin.inside(origin.packages)
     with Root(path) as root:
         for name in sorted(dependencies("flowhold", set()) - {"flowhold"}):
-            distribution = metadata.distribution(name)
-            for file in distribution.files or ():
-                if ".." not in file.parts and file.suffix != ".pyc":
-                    source = Path(str(distribution.locate_file(file)))
-                    root.module(source, f"{packages}/{file}", origin.tag)
+            add_distribution(root, metadata.distribution(name), interpreter())
+
+
+def add_distribution(root: Root, installed: metadata.Distribution, origin: Interpreter) -> None:
+    """Add the files of a distribution, except its scripts."""
+    for file in installed.files or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            source = Path(str(installed.locate_file(file)))
+            root.module(source, f"{origin.inside(origin.packages)}/{file}", origin.tag)
 
 
 def dependencies(name: str, found: set[str]) -> set[str]:
