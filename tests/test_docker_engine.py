@@ -10,7 +10,6 @@ import select
 import signal
 import subprocess
 import sys
-import tarfile
 from contextlib import closing
 from pathlib import Path
 
@@ -21,17 +20,17 @@ import requests
 from docker.errors import APIError, BuildError, ImageNotFound
 from docker.tls import TLSConfig
 from docker_engine import BARE, BASE, cleaned, serving_engine
-from docker_images import base_archive
+from docker_images import small_archive
 
 # Runs an engine with a container, says its address, and ends when it is told to.
 STAYS = """
 import sys
 from pathlib import Path
-from docker_engine import BARE, serving_engine
+from docker_engine import serving_engine
 with serving_engine(Path.cwd(), tls=True) as engine:
-    engine.import_archive(Path(sys.argv[1]), BARE)
+    engine.import_archive(Path(sys.argv[1]), "small:latest")
     with engine.client() as client:
-        client.containers.run(BARE, ["sleep", "600"], network_mode="host", detach=True)
+        client.containers.run("small", ["sleep", "600"], network_mode="host", detach=True)
     print(engine.url, flush=True)
     sys.stdin.read()
 """
@@ -57,13 +56,17 @@ def build(client, recipe, **options):
     )[0]
 
 
-def push(client, registry, name, **options):
-    """Push a small image to a registry, and return what the engine says last."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("file"))
-    small = json.loads(client.api.import_image_from_data(archive.getvalue(), "small"))
-    client.images.get(small["status"]).tag(f"{registry.host}/{name}", "1")
+@pytest.fixture
+def small(docker_environment, tmp_path):
+    """The name of an image that does nothing."""
+    small_archive(tmp_path / "small.tar", "true")
+    docker_environment.import_archive(tmp_path / "small.tar", "small:latest")
+    return "small:latest"
+
+
+def push(client, small, registry, name, **options):
+    """Push an image to a registry, and return what the engine says last."""
+    client.images.get(small).tag(f"{registry.host}/{name}", "1")
     said = client.images.push(f"{registry.host}/{name}", "1", stream=True, decode=True, **options)
     return [*said][-1]
 
@@ -96,8 +99,8 @@ def test_another_python_may_be_had(client, docker_old_python):
     assert said.rpartition(".")[0] != sys.version.rpartition(".")[0]
 
 
-def test_a_registry_takes_a_push_and_gives_it_by_digest(client, docker_registry):
-    digest = push(client, docker_registry, "owner/image")["aux"]["Digest"]
+def test_a_registry_takes_a_push_and_gives_it_by_digest(client, small, docker_registry):
+    digest = push(client, small, docker_registry, "owner/image")["aux"]["Digest"]
     answer = docker_registry.send("GET", f"/v2/owner/image/manifests/{digest}")
     assert (answer.status, answer.headers["docker-content-digest"]) == (200, digest)
     [layer] = json.loads(answer.body)["layers"]
@@ -108,14 +111,14 @@ def test_a_registry_takes_a_push_and_gives_it_by_digest(client, docker_registry)
     assert docker_registry.send("GET", "/v2/owner/none/manifests/1").status == 404
 
 
-def test_a_private_registry_wants_a_login(client, docker_registry_private):
+def test_a_private_registry_wants_a_login(client, small, docker_registry_private):
     registry = docker_registry_private
-    assert "no basic auth" in push(client, registry, "owner/image")["error"]
+    assert "no basic auth" in push(client, small, registry, "owner/image")["error"]
     login = {"username": registry.username, "password": "wrong"}
     with pytest.raises(APIError, match="401"):
         client.login(**login, registry=f"http://{registry.host}")
     login["password"] = registry.password
-    assert "aux" in push(client, registry, "owner/image", auth_config=login)
+    assert "aux" in push(client, small, registry, "owner/image", auth_config=login)
     assert registry.send("GET", "/v2/owner/image/manifests/1").status == 200
     assert registry.send("GET", "/v2/owner/image/manifests/1", login=False).status == 401
 
@@ -181,8 +184,9 @@ def run_in_background(client, image, name):
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["told to end", "killed"])
-def test_an_engine_ends_with_the_tests_and_leaves_nothing(killed, tmp_path, docker_archive):
-    archive = docker_archive("bare", base_archive)
+def test_an_engine_ends_with_the_tests_and_leaves_nothing(killed, tmp_path):
+    archive = tmp_path / "small.tar"
+    small_archive(archive, "sleep")
     with (
         subprocess.Popen(
             [sys.executable, "-c", STAYS, archive],

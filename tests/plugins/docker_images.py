@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,13 @@ import servers
 from packaging.requirements import Requirement
 from root_archives import Root
 
-__all__ = ["ENVIRONMENT", "base_archive", "dependencies_archive", "other_python"]
+__all__ = [
+    "ENVIRONMENT",
+    "base_archive",
+    "dependencies_archive",
+    "other_python",
+    "small_archive",
+]
 
 ENVIRONMENT = ("PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8")
 
@@ -107,38 +114,56 @@ def base_archive(path: Path, python: str = sys.executable) -> None:
     """
     origin = interpreter(python)
     with Root(path) as root:
-        for name in ("bin", "lib", "lib64", "sbin"):
-            root.folder(f"usr/{name}")
-            root.link(name, f"usr/{name}")
-        root.folder("tmp", 0o1777)
-        root.folder("var/tmp", 0o1777)
-        root.folder("root", 0o700)
-        root.folder("home/app", owner=1000)
-        for place, text in FILES.items():
-            root.write(place, text.encode())
+        add_system(root)
         if CERTIFICATES.exists():
             root.file(CERTIFICATES, str(CERTIFICATES))
-        dynamic = [origin.program]
-        for name in PROGRAMS:
-            program = shutil.which(name, path="/usr/bin:/bin")
-            if program is None:
-                servers.lacking(f"{name} is not in /usr/bin, and images of tests need it")
-            root.file(Path(program), f"usr/bin/{name}")
-            dynamic.append(Path(program))
         bin_folder = origin.inside(origin.prefix / "bin")
         root.file(origin.program, f"{bin_folder}/python{origin.version}")
         for name in ("python", "python3"):
             root.link(f"{bin_folder}/{name}", f"python{origin.version}")
-        for file in library_files(origin.library):
-            if file.suffix == ".so":
-                dynamic.append(file)
-            else:
+        files = library_files(origin.library)
+        compiled = {origin.inside(file): file for file in files if file.suffix == ".so"}
+        for file in files:
+            if file.suffix != ".so":
                 root.module(file, origin.inside(file), origin.tag)
-        libraries = shared_libraries(dynamic)
-        libraries |= {origin.inside(file): file for file in dynamic if file.suffix == ".so"}
-        for place, library in libraries.items():
+        programs = add_programs(root, PROGRAMS)
+        needed = shared_libraries([origin.program, *programs, *compiled.values()])
+        for place, library in (needed | compiled).items():
             root.file(library, place, light=origin.prefix in library.parents)
         add_pip(root, origin)
+
+
+def small_archive(path: Path, *names: str) -> None:
+    """Write the root file system of an image with some programs and nothing else."""
+    with Root(path) as root:
+        add_system(root)
+        for place, library in shared_libraries(add_programs(root, names)).items():
+            root.file(library, place)
+
+
+def add_system(root: Root) -> None:
+    """Add the folders and users that programs expect."""
+    for name in ("bin", "lib", "lib64", "sbin"):
+        root.folder(f"usr/{name}")
+        root.link(name, f"usr/{name}")
+    root.folder("tmp", 0o1777)
+    root.folder("var/tmp", 0o1777)
+    root.folder("root", 0o700)
+    root.folder("home/app", owner=1000)
+    for place, text in FILES.items():
+        root.write(place, text.encode())
+
+
+def add_programs(root: Root, names: Sequence[str]) -> list[Path]:
+    """Add programs of this machine, and return their paths."""
+    found = []
+    for name in names:
+        program = shutil.which(name, path="/usr/bin:/bin")
+        if program is None:
+            servers.lacking(f"{name} is not in /usr/bin, and images of tests need it")
+        root.file(Path(program), f"usr/bin/{name}")
+        found.append(Path(program))
+    return found
 
 
 def library_files(folder: Path) -> list[Path]:
