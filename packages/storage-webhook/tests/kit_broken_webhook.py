@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from flowhold import hookimpl
 from flowhold.plugins import StorageInfo
-from flowhold.storage.packed import PackedStorage
+from flowhold.storage.fetched import FetchedStorage
 from flowhold_storage_webhook import Webhook
 from flowhold_storage_webhook.templates import render
 
@@ -94,7 +94,7 @@ class LosesInclude(Good):
 
 class OneDigestForAll(Good):
     def _add(self, flow):
-        return replace(PackedStorage._add(self, flow), sha256=None)
+        return replace(FetchedStorage._add(self, flow), sha256=None)
 
 
 GOOD = [

@@ -15,12 +15,10 @@ from .dropbox_api import TOKEN, dropbox_arguments
 
 
 def with_script(options):
-    """Return options in which the script has the name that it has here."""
-    if "local_script_path" in options:
-        options["flow_script_path"] = options.pop("local_script_path")
-    elif options.get("stored_as_script"):
+    """Return options with a script where there has to be one."""
+    if options.get("stored_as_script"):
         Path("kit_script.py").touch()
-        options["flow_script_path"] = "kit_script.py"
+        return {"local_script_path": "kit_script.py", **options}
     return options
 
 

@@ -86,11 +86,9 @@ class Fixtures:
         plugins.register(plugin)
 
         def make_storage(**options):
-            if "local_script_path" in options:
-                options["flow_script_path"] = options.pop("local_script_path")
-            elif options.get("stored_as_script"):
+            if options.get("stored_as_script"):
                 Path("kit_script.py").touch()
-                options["flow_script_path"] = "kit_script.py"
+                options.setdefault("local_script_path", "kit_script.py")
             return self.kind(*dropbox_arguments(dropbox.url), **options)
 
         yield make_storage

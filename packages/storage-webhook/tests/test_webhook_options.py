@@ -169,6 +169,9 @@ def test_a_script_has_to_be_known_where_it_is_stored(tmp_path):
         make(stored_as_script=True)
     assert "flow_script_path" in caught.value.hint
     assert make(stored_as_script=True, flow_script_path="etl.py").flow_script_path == "etl.py"
+    assert make(stored_as_script=True, local_script_path="etl.py").flow_script_path == "etl.py"
+    with pytest.raises(ConfigurationError, match="the same option"):
+        make(local_script_path="one.py", flow_script_path="other.py")
     with registering(tmp_path / "etl.py"):
         make(stored_as_script=True)
 

@@ -9,8 +9,8 @@ from flowhold.catalog import Catalog
 from flowhold.errors import ObjectExistsError, StorageError
 from flowhold.reference import Reference, now
 from flowhold.storage.base import Storage
+from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.objects import ObjectStorage
-from flowhold.storage.packed import PackedStorage
 from flowhold.storage.records import check_new, pick
 from flowhold.trust import check_trust
 
@@ -37,7 +37,7 @@ def copy_flows(
             its kind; or reading or writing failed. Those before it are copied.
         ObjectExistsError: Two of them would be at one key, or another object is there.
     """
-    if not isinstance(storage, PackedStorage):
+    if not isinstance(storage, FetchedStorage):
         raise StorageError(
             f"{storage.name} storage keeps no copies",
             storage=storage.name,
@@ -62,13 +62,13 @@ def copy_flows(
         )
 
 
-def _put(reference: Reference, storage: PackedStorage, taken: set[str]) -> Reference:
+def _put(reference: Reference, storage: FetchedStorage, taken: set[str]) -> Reference:
     """Put the bytes of a flow into a storage like this one, and return the reference to them."""
     name = reference.flow
     check_trust(reference)
     source = reference.open_storage()
     found = pick(source._records, name)
-    if found is None or reference.sha256 is None or not isinstance(source, PackedStorage):
+    if found is None or reference.sha256 is None or not isinstance(source, FetchedStorage):
         state = "is not kept as an object" if reference.pinned else "is floating"
         raise StorageError(
             f"{name}@{reference.version} {state}, so there are no recorded bytes to copy",

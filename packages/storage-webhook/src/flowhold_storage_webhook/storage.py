@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-from flowhold import project, trees
+from flowhold import trees
 from flowhold.bodies import as_file
 from flowhold.clients import check_bounds
 from flowhold.errors import (
@@ -18,7 +17,7 @@ from flowhold.errors import (
     ObjectNotFoundError,
 )
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.packed import PackedStorage
+from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.records import Record
 from flowhold_storage_webhook.calls import Call, check_call, marks_of
 from flowhold_storage_webhook.exchange import Exchange
@@ -26,7 +25,7 @@ from flowhold_storage_webhook.exchange import Exchange
 __all__ = ["Webhook"]
 
 
-class Webhook(PackedStorage):
+class Webhook(FetchedStorage):
     """Stores a flow by one HTTP request, and loads it by another.
 
     The arguments of the requests are templates: in each of their texts, at any depth, ``${NAME}``
@@ -43,7 +42,8 @@ class Webhook(PackedStorage):
         get_flow_request_kwargs: Arguments for the request that loads it.
         get_flow_request_http_method: Its method.
         stored_as_script: Keep scripts instead of pickles.
-        flow_script_path: The script to store; default: the one being registered.
+        flow_script_path: The script to store; default: the one being registered. The same as
+            ``local_script_path``, which all storages have.
         timeout: Seconds without an answer after which a try has failed; ``timeout`` among the
             arguments of a request comes before it.
         retries: How often a request is sent again where that can help and does no harm.
@@ -64,7 +64,7 @@ class Webhook(PackedStorage):
             Capability.SERIALIZES_FLOWS,
         }
     )
-    not_serialized: ClassVar[frozenset[str]] = frozenset({"flow_script_path"})
+    not_serialized: ClassVar[frozenset[str]] = FetchedStorage.not_serialized | {"flow_script_path"}
     shown: ClassVar[tuple[str, ...]] = ("url",)
 
     def __init__(
@@ -80,7 +80,14 @@ class Webhook(PackedStorage):
         retries: int = 3,
         **options: Any,
     ) -> None:
-        super().__init__(stored_as_script=stored_as_script, **options)
+        script = options.pop("local_script_path", None)
+        if None not in (script, flow_script_path) and script != flow_script_path:
+            raise ConfigurationError("flow_script_path= and local_script_path= are the same option")
+        super().__init__(
+            stored_as_script=stored_as_script,
+            local_script_path=script or flow_script_path,
+            **options,
+        )
         check_bounds(timeout, retries)
         self.build_request_kwargs = check_call(
             "build", build_request_http_method, build_request_kwargs, stores=True
@@ -90,7 +97,7 @@ class Webhook(PackedStorage):
             "get_flow", get_flow_request_http_method, get_flow_request_kwargs, stores=False
         )
         self.get_flow_request_http_method = get_flow_request_http_method
-        self.flow_script_path = flow_script_path
+        self.flow_script_path = self.local_script_path
         self.timeout = timeout
         self.retries = retries
         if stored_as_script and self._script() is None and not trees.is_loading():
@@ -120,10 +127,8 @@ class Webhook(PackedStorage):
     def _getting(self) -> Call:
         return Call(self.get_flow_request_http_method, self.get_flow_request_kwargs, stores=False)
 
-    def _script(self) -> Path | None:
-        if self.flow_script_path is not None:
-            return Path(self.flow_script_path)
-        return project.registered_script() or project.main_script()
+    def _stores(self) -> bool:
+        return True
 
     def _has_digest(self) -> bool:
         return "sha256" in self._building.marks | self._getting.marks

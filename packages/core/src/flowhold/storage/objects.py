@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowhold import project
 from flowhold.errors import ConfigurationError, ObjectExistsError
 from flowhold.storage.capabilities import Capability
+from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.keys import DEFAULT_KEY, make_key
-from flowhold.storage.packed import PackedStorage
 from flowhold.storage.records import Record
 from flowhold.store import ObjectStore, holds, read_object
 
@@ -22,7 +20,7 @@ __all__ = ["ObjectStorage"]
 _TRIES = 10
 
 
-class ObjectStorage(PackedStorage):
+class ObjectStorage(FetchedStorage):
     """Keeps each flow as one object of an :class:`~flowhold.ObjectStore`.
 
     A subclass names its options and implements :meth:`open_store`.
@@ -30,8 +28,6 @@ class ObjectStorage(PackedStorage):
     Args:
         key: Key of the object, or a template of it: ``{slug}``, ``{name}``, ``{timestamp}`` and
             ``{sha256}`` are replaced. Default: ``{slug}/{timestamp}``.
-        local_script_path: The script to store with ``stored_as_script``; default: the one being
-            registered.
         overwrite: Replace an object that is at the key already.
         **options: See :class:`~flowhold.storage.packed.PackedStorage`.
     """
@@ -50,19 +46,10 @@ class ObjectStorage(PackedStorage):
             Capability.SERIALIZES_FLOWS,
         }
     )
-    not_serialized: ClassVar[frozenset[str]] = frozenset({"local_script_path"})
 
-    def __init__(
-        self,
-        *,
-        key: str | None = None,
-        local_script_path: str | None = None,
-        overwrite: bool = False,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *, key: str | None = None, overwrite: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.key = key
-        self.local_script_path = local_script_path
         self.overwrite = overwrite
         self._opened: ObjectStore | None = None
 
@@ -94,20 +81,9 @@ class ObjectStorage(PackedStorage):
             store.delete(key)
         self.discard(name)
 
-    def fingerprint(self, flow: Any) -> str | None:
-        """Return a hash of what would be stored for a flow; None where nothing would be."""
-        return super().fingerprint(flow) if self._stores() else None
-
-    def _script(self) -> Path | None:
-        if self.local_script_path is not None:
-            return Path(self.local_script_path)
-        return project.registered_script() or project.main_script()
-
     def _stores(self) -> bool:
-        """Whether adding a flow writes an object, and does not refer to a script that is there."""
-        if not self.stored_as_script or self.local_script_path or self.include is not None:
-            return True
-        return self.key is None or project.registered_script() is not None
+        # A script at an explicit key may be there already.
+        return self.key is None or super()._stores()
 
     def _add(self, flow: Any) -> Record:
         if not self._stores():

@@ -21,9 +21,6 @@ from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import option_parameters
 
-_SCRIPTS = ("local_script_path", "flow_script_path")
-"""What storages call the path of the script that they store."""
-
 
 @as_command(
     """\
@@ -85,7 +82,7 @@ def command(
         chosen = None
         extra = {"add_default_labels": False} if no_default_labels else {}
         if storage is not None or script is not None or options:
-            known = {"module": module, **dict.fromkeys(_SCRIPTS, file or name)}
+            known = {"module": module, "local_script_path": file or name}
             chosen = _storage(storage, script, options, known, labels, extra)
         elif module is not None:
             kept = module if wanted not in flows_in(source) else name
@@ -132,7 +129,7 @@ def _storage(
             raise click.UsageError(f"{name} storage does not keep a {needed.value}")
         options["stored_as_script"] = script
     if not options.get("stored_as_script") or "path" in options:
-        known = {name: value for name, value in known.items() if name not in _SCRIPTS}
+        del known["local_script_path"]
     for option, value in known.items():
         if value is not None and option in option_parameters(cls):
             options.setdefault(option, value)
