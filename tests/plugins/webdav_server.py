@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import pytest
 import servers
 
-USER, PASSWORD = "kit", "canary-password/+ é"
+USER, PASSWORD = "etl", "canary-password/+ é"
 
 CONFIG = """
 daemon off;
