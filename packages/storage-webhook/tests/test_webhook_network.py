@@ -376,7 +376,7 @@ def test_every_rule_has_a_hint_and_its_place():
             "verify",
         ),
         ({"cert": "/no/such/cert.pem", "url": "https://127.0.0.1:1/"}, ConfigurationError, "cert"),
-        ({"timeout": "soon"}, ConfigurationError, "cannot be made"),
+        ({"timeout": [-1, -1]}, ConfigurationError, "cannot be made"),
         ({"params": 5}, ConfigurationError, "cannot be made"),
         ({"proxies": {"http": "http://127.0.0.1:1"}}, StorageUnavailableError, "proxy"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -117,8 +118,10 @@ class TestCosts:
         assert [check["ok"] for check in storage.verify()] == [True]
         assert proxy.count() == 3
 
-    def test_many_flows_take_a_request_each(self, proxy, dav):
+    def test_many_flows_take_a_request_each(self, proxy, dav, caplog):
+        caplog.set_level(logging.DEBUG)
         storage = store(dav(proxy.url), *(made(f"flow {n}", n) for n in range(30)))
+        assert not [record for record in caplog.records if record.name.startswith("urllib3")]
         assert [request.method for request in proxy.requests] == ["PUT"] * 30
         assert storage.get_flow("flow 7").run().result == 7
 

@@ -23,6 +23,7 @@ from flowhold.clients import shared_client
 __all__ = ["Redirected", "ask", "basic", "origin_of", "wait_of", "words_in"]
 
 _REDIRECTS = 5
+_CONNECTIONS = 32
 _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_WAIT = 1e9
@@ -191,6 +192,8 @@ class _Session(requests.Session):
 
 def _session(agent: str) -> requests.Session:
     session = _Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
     session.headers["User-Agent"] = agent
     session.auth = _NoLogin()
     # It is shared: a host's cookies would make one login that of others.

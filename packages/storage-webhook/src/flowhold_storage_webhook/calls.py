@@ -27,6 +27,14 @@ _BODIES = ("data", "json", "files")
 _PAIRS = ("auth", "cert", "timeout")
 _PRIVATE = ("auth", "cert", "cookies")
 _HARMLESS = ("accept", "accept-encoding", "accept-language", "content-type", "user-agent")
+_KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "headers": ((Mapping,), "a mapping"),
+    "proxies": ((Mapping,), "a mapping"),
+    "verify": ((bool, str), "true, false or a path"),
+    "cert": ((str, list, tuple), "a path, or a pair of them"),
+    "timeout": ((int, float, list, tuple), "seconds, or a pair of them"),
+    "allow_redirects": ((bool,), "true or false"),
+}
 _URL = re.compile(r"https?://.|\$", re.IGNORECASE)
 
 
@@ -138,8 +146,11 @@ def check_call(option: str, method: Any, arguments: Any, *, stores: bool) -> dic
             f"{option} has no URL that begins with http:// or https://, or with a template",
             hint="give it as 'url'",
         )
-    if not isinstance(arguments.get("headers"), (Mapping, type(None))):
-        raise ConfigurationError(f"the headers in {option} must be a mapping")
+    for name, (kinds, wanted) in _KINDS.items():
+        value = arguments.get(name)
+        wrong_length = name in _PAIRS and isinstance(value, (list, tuple)) and len(value) != 2
+        if wrong_length or not (value is None or isinstance(value, kinds)):
+            raise ConfigurationError(f"{name} in {option} must be {wanted}")
     auth = arguments.get("auth")
     if isinstance(auth, str) or (isinstance(auth, (list, tuple)) and not _is_pair(auth)):
         raise ConfigurationError(f"auth in {option} must be a pair of texts: user and password")

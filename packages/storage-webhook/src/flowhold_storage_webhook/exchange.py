@@ -140,7 +140,7 @@ class Exchange:
 
     def _moved(self, method: str, status: int, elsewhere: bool) -> str:
         if self.call.arguments.get("allow_redirects") is False:
-            raise Redirected("which is not followed")
+            raise Redirected("although allow_redirects is false")
         with_body = method == "POST" and status in (301, 302)
         if (self.call.stores and with_body) or (method == "PATCH" and status in (301, 302)):
             raise Redirected("without saying whether the flow has to be sent there")
