@@ -47,13 +47,13 @@ class WritesValuesDown(Good):
 
     @classmethod
     def _from_options(cls, options):
-        from flowhold_storage_webhook import calls
+        from flowhold_storage_webhook import arguments
 
-        kept, calls._check_written = calls._check_written, lambda *_: None
+        kept, arguments._check_written = arguments._check_written, lambda *_: None
         try:
             return super()._from_options(options)
         finally:
-            calls._check_written = kept
+            arguments._check_written = kept
 
 
 class ShowsValues(Good):

@@ -16,7 +16,7 @@ from flowhold.errors import ConfigurationError
 from flowhold.project import registering
 from flowhold.trees import loading_code
 from flowhold_storage_webhook import Webhook
-from flowhold_storage_webhook.calls import ARGUMENTS
+from flowhold_storage_webhook.arguments import ARGUMENTS
 
 URL = {"url": "https://example.com/flow"}
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import flowhold
 from flowhold.errors import ConfigurationError, FlowholdError, SecretNotFoundError
-from flowhold_storage_webhook.calls import Call, check_call
+from flowhold_storage_webhook.arguments import check_call
+from flowhold_storage_webhook.calls import Call
 from flowhold_storage_webhook.templates import (
     check_texts,
     fill,

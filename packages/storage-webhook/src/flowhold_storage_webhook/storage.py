@@ -19,7 +19,8 @@ from flowhold.errors import (
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.records import Record
-from flowhold_storage_webhook.calls import Call, check_call, marks_of
+from flowhold_storage_webhook.arguments import check_call
+from flowhold_storage_webhook.calls import Call, marks_of
 from flowhold_storage_webhook.exchange import Exchange
 
 __all__ = ["Webhook"]
