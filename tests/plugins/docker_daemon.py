@@ -25,6 +25,9 @@ from docker_images import ENVIRONMENT
 
 __all__ = ["DockerEngine", "serving_engine"]
 
+ENOUGH = 6 << 30
+"""Bytes that are free, so that two engines and all else have room."""
+
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 # Runs a daemon as the first process of a namespace of processes, with mounts that only those see:
@@ -141,9 +144,7 @@ def serving_engine(folder: Path, *, tls: bool = False) -> Iterator[DockerEngine]
         servers.lacking("dockerd is not installed: `make services` does that on Debian and Ubuntu")
     if os.geteuid() != 0:
         servers.lacking("dockerd needs root: run the tests as root, as in a virtual machine")
-    usual = len(os.fsencode(tempfile.gettempdir())) < 50
-    # The paths of its sockets may have some 100 bytes.
-    own = Path(tempfile.mkdtemp(prefix="fh-", dir=None if usual else "/tmp"))
+    own = Path(tempfile.mkdtemp(prefix="fh-", dir=place_of_data()))
     (own / "config").write_text("{}")
     words = [dockerd, "--data-root", f"{own}/data", "--exec-root", f"{own}/exec"]
     words += ["--pidfile", f"{own}/pid", "--config-file", f"{own}/config"]
@@ -182,6 +183,17 @@ def serving_engine(folder: Path, *, tls: bool = False) -> Iterator[DockerEngine]
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def place_of_data() -> str:
+    """Return where an engine keeps its data: in memory where there is plenty, as it syncs a lot."""
+    with contextlib.suppress(OSError):
+        memory = os.statvfs("/dev/shm")
+        if memory.f_bavail * memory.f_frsize > ENOUGH:
+            return "/dev/shm"
+    # The paths of its sockets may have some 100 bytes.
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) < 50 else "/tmp"
 
 
 def answers(process: subprocess.Popen[bytes], engine: DockerEngine) -> bool:
