@@ -24,8 +24,7 @@ USER, PASSWORD = "etl", "canary-password/+ é"
 
 CONFIG = """
 daemon off;
-{user}
-worker_processes 1;
+master_process off;
 pid {own}/pid;
 error_log stderr;
 events {{ worker_connections 256; }}
@@ -102,8 +101,6 @@ def serving_webdav() -> Iterator[WebDAVServer]:
     with tempfile.TemporaryDirectory() as folder, socket.socket() as reserved:
         own = Path(folder)
         (own / "root").mkdir()
-        # As root, its workers are of another user, to whom temporary folders are closed.
-        user = "user root;" if os.geteuid() == 0 else ""
         new_certificates(own)
         hashed = subprocess.run(
             ["openssl", "passwd", "-apr1", "-stdin"],
@@ -117,7 +114,7 @@ def serving_webdav() -> Iterator[WebDAVServer]:
         tls = reserved.getsockname()[1]
 
         def command(port: int) -> list[str]:
-            text = CONFIG.format(own=own, port=port, tls=tls, user=user)
+            text = CONFIG.format(own=own, port=port, tls=tls)
             (own / "nginx.conf").write_text(text)
             return [nginx, "-e", "stderr", "-p", str(own), "-c", str(own / "nginx.conf")]
 

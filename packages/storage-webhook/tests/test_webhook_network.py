@@ -170,6 +170,13 @@ class TestLoading:
         assert caught.value.hint
         assert caught.value.storage == "Webhook"
 
+    def test_a_short_value_leaves_the_status_readable(self, there, proxy, monkeypatch):
+        monkeypatch.setenv("SHORT", "4")
+        there.get_flow_request_kwargs["headers"] = {"X": "$SHORT"}
+        proxy.fail(Status(400, b"of 44", {"Content-Type": "text/plain"}))
+        with pytest.raises(StorageError, match=r"HTTP 400 of \*"):
+            there.get_flow()
+
     def test_the_servers_words_are_in_the_error(self, there, proxy):
         said = b'{"error": {"message": "the bucket sleeps"}}'
         proxy.fail(Status(400, said, {"Content-Type": "application/json"}))

@@ -30,16 +30,21 @@ __all__ = ["RULES", "Problem", "failure", "problem_of"]
 
 @dataclass
 class Problem:
-    """What went wrong with a request; nothing of it holds a credential."""
+    """What went wrong with a request; nothing but `said` can hold a value that was filled in."""
 
     code: int | str
     reason: str
+    said: str = ""
+    """Words of others that go with it."""
     is_passing: bool = False
     """Whether another try may go well."""
     was_sent: bool = True
     """Whether the server may have carried the request out."""
     wait: float | None = None
     """Seconds that the server asks to wait."""
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.said}".strip()
 
 
 _DOWN = Rule(
@@ -168,7 +173,7 @@ def failure(problem: Problem, *, place: str, location: str, storage: str) -> Flo
         location: Of the flow.
         storage: Name of the storage's class.
     """
-    error = ours(RULES, [problem.code, "refused"], problem.reason, place=place, key=location)
+    error = ours(RULES, [problem.code, "refused"], str(problem), place=place, key=location)
     error.storage = storage
     return error
 
@@ -182,22 +187,22 @@ def problem_of(error: Exception) -> Problem:
     words = next((said for each in inner if (said := _words(each))), type(error).__name__)
     unsent = any(isinstance(each, sdk.NewConnectionError) for each in inner)
     if isinstance(error, Redirected):
-        return Problem("redirect", str(error))
+        return Problem("redirect", "", str(error))
     if isinstance(error, (requests.exceptions.InvalidHeader, UnicodeError)):
         return Problem("header", "it holds characters that no header can")
     if isinstance(error, requests.exceptions.SSLError):
-        return Problem("tls", words)
+        return Problem("tls", "", words)
     if isinstance(error, requests.exceptions.ProxyError):
-        return Problem("proxy", f"the proxy: {words}", True, not unsent)
+        return Problem("proxy", "the proxy:", words, True, not unsent)
     if isinstance(error, requests.ConnectTimeout):
-        return Problem("timeout", "no connection", True, False)
+        return Problem("timeout", "no connection", is_passing=True, was_sent=False)
     if isinstance(error, requests.Timeout):
-        return Problem("timeout", words, True)
+        return Problem("timeout", words, is_passing=True)
     if isinstance(error, requests.ConnectionError):
-        return Problem("unreachable", words, True, not unsent)
+        return Problem("unreachable", "", words, True, not unsent)
     broken = requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError
     if isinstance(error, (*broken, sdk.HTTPError)) and not isinstance(error, ValueError):
-        return Problem("broken", words, True)
+        return Problem("broken", words, is_passing=True)
     of_requests = isinstance(error, (requests.RequestException, sdk.HTTPError))
     if of_requests and isinstance(error, ValueError):
         return Problem("url", words)

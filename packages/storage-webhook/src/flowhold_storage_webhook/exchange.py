@@ -100,9 +100,9 @@ class Exchange:
             if not helps or tried >= self.retries:
                 break
             if waited + wait > BUDGET:
-                outcome.reason += f"; it asks for {wait:.0f} seconds of patience"
+                outcome.said += f"; it asks for {wait:.0f} seconds of patience"
                 break
-            _LOGGER.info("%s: %s; trying again in %.1f s", self.place, outcome.reason, wait)
+            _LOGGER.info("%s: %s; trying again in %.1f s", self.place, outcome, wait)
             pause(wait)
             waited, tried = waited + wait, tried + 1
         raise self._failure(outcome)
@@ -121,7 +121,7 @@ class Exchange:
             outcome = problem_of(error)
         if isinstance(outcome, Problem):
             auth = given.get("private", {}).get("auth")
-            outcome.reason = left_out_of(outcome.reason, values.values(), auth)
+            outcome.said = left_out_of(outcome.said, values.values(), auth)
         return outcome
 
     def _once(
@@ -159,7 +159,8 @@ class Exchange:
             code = "absent"
         return Problem(
             code,
-            f"HTTP {status} {said}".strip(),
+            f"HTTP {status}",
+            said,
             status in _PASSING,
             status not in _NOT_TAKEN,
             wait_of(response.headers.get("Retry-After", "")),
