@@ -5,7 +5,7 @@ a shell.
 console lines below it; Python without a name is run. Output is compared where it is shown; ``...``
 stands for any text. A command whose output shows an ``error:`` fails, any other succeeds. What
 cannot be run is marked as ``text``. Pages on a storage run beside a server of it: ``my-bucket`` is
-empty, and ``https://git.example.com`` has the page's own scripts.
+empty, ``https://git.example.com`` has the page's own scripts, ``my-base`` is an image to build on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import docker_engine
 import pytest
 from git_repositories import make_repository
 
@@ -67,9 +68,14 @@ def run_console(block, process, folder, env):
 @pytest.fixture
 def server(page, request):
     """Return what to replace in a page so that it leads to a server, and the environment for it."""
-    storage = re.search(r"storage-(s3|gcs|azure|git)\b", page.as_posix())
+    storage = re.search(r"storage-(s3|gcs|azure|git|docker)\b", page.as_posix())
     if storage is None:
         return {}, {}
+    if storage[1] == "docker":
+        request.getfixturevalue("docker_environment")
+        registry = request.getfixturevalue("docker_registry")
+        told = {name: os.environ[name] for name in ("DOCKER_HOST", "DOCKER_CONFIG")}
+        return {"my-base": docker_engine.BASE, "registry.example.com": registry.host}, told
     if storage[1] == "git":
         return served_scripts(page, request), {}
     server = request.getfixturevalue(f"{storage[1]}_server")
