@@ -104,6 +104,7 @@ SDKS = {
     "storage-s3": {"boto3"},
     "storage-gcs": {"google-cloud-storage"},
     "storage-azure": {"azure-storage-blob"},
+    "storage-docker": {"docker"},
     "storage-git": {"dulwich", "requests"},
     "storage-webhook": {"requests"},
 }

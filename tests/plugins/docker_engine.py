@@ -32,6 +32,13 @@ FOREIGN = ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"]
 FOREIGN += ["requests_ca_bundle", "curl_ca_bundle"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs an engine, so that a run can do without."""
+    for item in items:
+        if "docker_engine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engine)
+
+
 @pytest.fixture(scope="session")
 def docker_archive(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
     """Return a function that makes an archive once for all processes of a run of the tests."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import uuid
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flowhold.errors import ObjectNotFoundError
+from flowhold.errors import ConfigurationError, ObjectNotFoundError
 from flowhold.storage.keys import slug
 from flowhold_storage_docker import naming
 from flowhold_storage_docker.context import archive_of
@@ -50,11 +51,19 @@ def build_image(storage: Docker, recipe: Recipe) -> tuple[Image, str]:
         naming.repository_of(storage.registry_url, name), storage.image_tag or naming.new_tag()
     )
     given = dict(storage.build_kwargs or {})
-    labels = {"org.opencontainers.image.version": image.tag, **(given.pop("labels", None) or {})}
+    own = given.pop("labels", None) or {}
+    if not isinstance(own, Mapping):
+        raise ConfigurationError("labels in build_kwargs must be a mapping")
+    labels = {"org.opencontainers.image.version": image.tag, **own}
+    heard: list[str] = []
     with archive_of(recipe, patterns_of(storage)) as context:
         digest = engine.build(
-            context, str(image), _hear, labels=labels, platform=storage.platform, **given
+            context, str(image), heard.append, labels=labels, platform=storage.platform, **given
         )
+    # Not before: as an error, a warning would end the build and leave what it has begun.
+    for line in heard:
+        if line.startswith(WARNING):
+            warnings.warn(line.removeprefix(WARNING).strip(), UserWarning, stacklevel=2)
     if storage.registry_url is None:
         _log.info("the image %s stays on this engine: there is no registry_url", image)
     return image, digest
@@ -69,9 +78,3 @@ def pull_base(storage: Docker) -> None:
         if storage.engine.inspect(storage.base) is not None:
             error.hint = f"local_image=True builds on the one that is here. {error.hint or ''}"
         raise
-
-
-def _hear(line: str) -> None:
-    """Hand on a warning of the health checks."""
-    if line.startswith(WARNING):
-        warnings.warn(line.removeprefix(WARNING).strip(), UserWarning, stacklevel=2)

@@ -15,6 +15,7 @@ from flowhold._secrets import resolve
 from flowhold.calls import TaskRun
 from flowhold.errors import ConfigurationError, FlowholdError, StorageError
 from flowhold.running import FlowRun
+from flowhold_storage_docker.attaching import attached
 
 if TYPE_CHECKING:
     from flowhold_storage_docker.engine import Engine
@@ -94,6 +95,8 @@ class ContainerRunner:
             ConfigurationError: A variable is not text, or a parameter is no JSON.
             StorageError: The container ended before the flow did, or could not be started.
         """
+        from docker.errors import DockerException
+
         variables = {**(env or {})}
         for name, value in variables.items():
             if not isinstance(name, str) or not isinstance(value, str):
@@ -107,12 +110,16 @@ class ContainerRunner:
             for name in ("user", "working_dir", "hostname")
             if name in self.options
         }
-        host = {name: value for name, value in self.options.items() if name not in direct}
-        with self.engine.errors(self.image):
-            try:
-                host_config = self.engine.client.create_host_config(**host)
-            except (TypeError, ValueError) as error:
-                raise ConfigurationError(f"wrong run_kwargs: {error}") from error
+        # The container is removed when its end is known, not before.
+        host = {it: self.options[it] for it in self.options if it not in (*direct, "auto_remove")}
+        try:
+            host_config = self.engine.client.create_host_config(**host)
+        except (TypeError, ValueError, AttributeError, DockerException) as error:
+            raise ConfigurationError(
+                f"wrong run_kwargs: {error}",
+                hint="they are arguments of the SDK's create_host_config, and user, working_dir "
+                "and hostname",
+            ) from error
         with self.engine.container(
             self.image,
             entrypoint=command,
@@ -128,29 +135,38 @@ class ContainerRunner:
     def _follow(self, container: str) -> ContainerRun:
         client, output = self.engine.client, bytearray()
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        with self.engine.errors(self.image):
-            stream = client.attach(container, stream=True, demux=True)
-            try:
+        with self.engine.errors(self.image), attached(client, container) as pieces:
+            with self.engine.start_errors(self.image):
                 client.start(container)
-                for out, err in stream:
-                    if err and sys.stderr is not None:
-                        sys.stderr.write(decoder.decode(err))
-                        sys.stderr.flush()
-                    output += out or b""
-                    if len(output) > _MOST_OUTPUT:
-                        raise StorageError(
-                            f"the outcome of {self.flow!r} has more than {_MOST_OUTPUT:,} bytes",
-                            storage="Docker",
-                            hint="return less, or write it to a result",
-                        )
-            finally:
-                stream.close()
-                # The SDK leaves the socket of a stream open that came to its end.
-                stream._response.close()
-            ended = client.wait(container)["StatusCode"]
-        return self._outcome(bytes(output), ended)
+            for of_errors, data in pieces:
+                if of_errors:
+                    _hand_on(decoder.decode(data))
+                    continue
+                output += data
+                if len(output) > _MOST_OUTPUT:
+                    raise StorageError(
+                        f"the outcome of {self.flow!r} has more than {_MOST_OUTPUT:,} bytes",
+                        storage="Docker",
+                        hint="return less, or write it to a result",
+                    )
+            _hand_on(decoder.decode(b"", final=True))
+        return self._outcome(bytes(output), *self._end(container))
 
-    def _outcome(self, output: bytes, code: int) -> ContainerRun:
+    def _end(self, container: str) -> tuple[int, str | None]:
+        """Return the exit code of a container that ended, and what ended it, where that is told."""
+        from docker.errors import NotFound
+
+        with self.engine.errors(self.image):
+            try:
+                code = self.engine.client.wait(container)["StatusCode"]
+                state = self.engine.client.inspect_container(container)["State"]
+            except NotFound:
+                return 137, "it was removed meanwhile"
+        if state.get("OOMKilled"):
+            return code, "it needed more memory than it may have"
+        return code, state.get("Error") or _ENDS.get(code)
+
+    def _outcome(self, output: bytes, code: int, end: str | None) -> ContainerRun:
         try:
             document = json.loads(output)
         except (ValueError, RecursionError):
@@ -170,11 +186,17 @@ class ContainerRunner:
             raise error
         raise StorageError(
             f"the container of flow {self.flow!r} ended with {code} before the flow did"
-            + (f": {_ENDS[code]}" if code in _ENDS else ""),
+            + (f": {end}" if end else ""),
             storage="Docker",
             location=self.image,
             hint="what it printed says more; memory and the like are in run_kwargs",
         )
+
+
+def _hand_on(text: str) -> None:
+    if text and sys.stderr is not None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _arguments(parameters: Mapping[str, Any] | None) -> list[str]:
