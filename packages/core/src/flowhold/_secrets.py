@@ -11,6 +11,7 @@ from contextvars import ContextVar, Token
 from pathlib import Path
 
 from flowhold.errors import ConfigurationError, PluginError, SecretNotFoundError
+from flowhold.redaction import remember
 from flowhold.settings import find_config_dir, read_toml, stat_file
 
 __all__ = ["locate", "provided", "resolve", "secret", "secrets", "secrets_file"]
@@ -91,6 +92,8 @@ class _Scope:
             del values
             raise ConfigurationError(f"the value of secret {wrong[0]!r} is not a string")
         self._values = _Values(values)
+        for name in self._values:
+            remember(self._values[name])
         self._override = override
         self._tokens: list[Token[_Values | None]] = []
 
@@ -111,7 +114,10 @@ def _check_name(name: str) -> None:
 def _find(name: str) -> str | None:
     _check_name(name)
     values = (find(name) for find, _ in _PROVIDERS)
-    return next((value for value in values if value is not None), None)
+    value = next((value for value in values if value is not None), None)
+    if value is not None:
+        remember(value)
+    return value
 
 
 def _from_block(name: str) -> str | None:

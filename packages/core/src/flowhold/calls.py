@@ -7,13 +7,15 @@ import pickle
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from flowhold.errors import FlowholdError, SerializationError
+from flowhold.redaction import mask
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -134,7 +136,8 @@ def _to_bytes(run: TaskRun) -> bytes:
 
     trace = ""
     if run.error is not None:
-        trace = "".join(traceback.format_exception(run.error))
+        trace = mask("".join(traceback.format_exception(run.error)))
+        run = replace(run, error=_discreet(run.error))
     try:
         data = cloudpickle.dumps((run, trace))
         if run.error is not None:
@@ -148,6 +151,17 @@ def _to_bytes(run: TaskRun) -> bytes:
             problem = RuntimeError(describe(run.error))
         data = cloudpickle.dumps((TaskRun(run.name, "failed", error=problem), trace))
     return cast("bytes", data)
+
+
+def _discreet(error: BaseException) -> BaseException:
+    """Take values of secrets out of an error: where it goes, they need not be known as such."""
+    error.args = tuple(mask(arg) if isinstance(arg, str) else arg for arg in error.args)
+    for name, value in {"hint": getattr(error, "hint", None), **vars(error)}.items():
+        if isinstance(value, str) and mask(value) != value:
+            with suppress(Exception):  # errors of any making
+                setattr(error, name, mask(value))
+    # Not all make their text of their arguments.
+    return error if _text(error) == text_of(error) else RuntimeError(describe(error))
 
 
 def receive(name: str, future: Future[Any]) -> TaskRun:
@@ -186,13 +200,17 @@ class _WorkerTraceback(Exception):
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's type and text."""
+    """Return an error's type and text, without values of secrets."""
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text, or what stands for it where it cannot be made."""
+    """Return an error's text without values of secrets, or what stands for it if it has none."""
+    return mask(_text(error))
+
+
+def _text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 (errors of any making)

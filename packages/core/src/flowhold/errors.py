@@ -25,11 +25,14 @@
 
 ``str(error)`` says what is wrong in a sentence; ``error.hint`` says what to do about it.
 ``__cause__`` is the original error of the library below, where there is one.
+Values of secrets that this process has seen are left out of all texts but that of the cause.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from flowhold.redaction import mask
 
 __all__ = [
     "AccessDeniedError",
@@ -74,14 +77,14 @@ class FlowholdError(Exception):
         hint: str | None = None,
     ) -> None:
         # Every builtin mixed in below accepts a single positional message.
-        super().__init__(message)
-        self.message = message
+        super().__init__(mask(message))
+        self.message = mask(message)
         self.storage = storage
-        self.location = location
-        self.hint = hint
+        self.location = location and mask(location)
+        self.hint = hint and mask(hint)
 
     def __str__(self) -> str:
-        return self.message
+        return mask(self.message)  # which can be set
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, dict(self.__dict__)))
@@ -89,7 +92,8 @@ class FlowholdError(Exception):
 
 def _rebuild(kind: type[FlowholdError], message: str, state: dict[str, Any]) -> FlowholdError:
     error = kind(message)
-    error.__dict__.update(state)
+    # This process can know other secrets than the one that it comes from.
+    error.__dict__.update({name: mask(value) for name, value in state.items()})
     return error
 
 

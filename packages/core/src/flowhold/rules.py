@@ -15,6 +15,7 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from flowhold.redaction import mask
 
 __all__ = ["COMMON", "Rule", "Rules", "ours"]
 
@@ -63,7 +64,8 @@ def ours(
     known = {**COMMON, **rules}
     unknown = Rule(StorageError, "{place}: {reason}")
     kind, message, hint = next((known[code] for code in codes if code in known), unknown)
-    reason = re.sub(r"//[^/@\s]*@", "//", " ".join(reason.split()))[:300]
+    # Before it is cut, which could leave a part of a value.
+    reason = re.sub(r"//[^/@\s]*@", "//", " ".join(mask(reason).split()))[:300]
     scheme = place.partition("://")[0]
     text = message.format(place=place, reason=reason)
     return kind(text, storage=scheme, location=key or None, hint=hint)

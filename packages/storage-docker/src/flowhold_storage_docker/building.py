@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flowhold.errors import ConfigurationError, ObjectNotFoundError
+from flowhold.redaction import mask
 from flowhold.storage.keys import slug
 from flowhold_storage_docker import naming
 from flowhold_storage_docker.context import archive_of
@@ -63,7 +64,7 @@ def build_image(storage: Docker, recipe: Recipe) -> tuple[Image, str]:
     # Not before: as an error, a warning would end the build and leave what it has begun.
     for line in heard:
         if line.startswith(WARNING):
-            warnings.warn(line.removeprefix(WARNING).strip(), UserWarning, stacklevel=2)
+            warnings.warn(mask(line.removeprefix(WARNING).strip()), UserWarning, stacklevel=2)
     if storage.registry_url is None:
         _log.info("the image %s stays on this engine: there is no registry_url", image)
     return image, digest

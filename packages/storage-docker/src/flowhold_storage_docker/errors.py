@@ -13,6 +13,7 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from flowhold.redaction import mask
 from flowhold.rules import Rule
 
 __all__ = [
@@ -257,7 +258,7 @@ def _rule(error: BaseException | str, other: Rule = _OTHER) -> tuple[Rule, str]:
         reason = _reason(error if said is None else said)
         told = told if said is None else reason
     rule = next((r for pattern, r in rules if re.search(pattern, told, re.IGNORECASE)), other)
-    return rule, " ".join(reason.split())[:600]
+    return rule, " ".join(mask(reason).split())[:600]
 
 
 def _reason(error: BaseException) -> str:

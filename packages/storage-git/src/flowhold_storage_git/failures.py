@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
 
 import requests
 from dulwich.client import HTTPUnauthorized
@@ -18,6 +17,7 @@ from flowhold.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from flowhold.redaction import forms_of, hide, mask
 from flowhold.rules import Rule
 from flowhold.web import Redirected, basic, wait_of
 from flowhold_storage_git.address import Address
@@ -104,7 +104,8 @@ def ours(error: Exception, address: Address, said: str = "") -> FlowholdError:
     """
     found = _ours(error, address, said)
     _forget(error)
-    if not any(secret in str(error) for secret in _login(address)):
+    text = str(error)
+    if text == mask(hide(text, _login(address))):
         found.__cause__ = error
     return found
 
@@ -128,21 +129,21 @@ def _forget(error: BaseException) -> None:
             _forget(each)
 
 
-def _login(address: Address) -> list[str]:
-    """Return what of a login a server may tell back, but nobody else is to see."""
+def _login(address: Address) -> set[str]:
+    """Return in all forms what of a login a server may tell back, but nobody else is to see."""
     # With ssh a name is no secret, and neither is one that goes with a password.
     login = address.password or (address.username if address.scheme != "ssh" else None)
     if not login:
-        return []
+        return set()
     coded = basic(address.username, address.password)
-    return [coded, coded.rstrip("="), quote(login, safe=""), login]
+    return {coded, coded.rstrip("=")} | forms_of(login)
 
 
 def _ours(error: Exception, address: Address, said: str) -> FlowholdError:
     rule, reason = _rule(error, said)
-    reason = " ".join(re.sub(r"//[^/@\s]*@", "//", reason).split())[:300]
-    for secret in _login(address):
-        reason = reason.replace(secret, "***")
+    reason = re.sub(r"//[^/@\s]*@", "//", mask(hide(reason, _login(address))))
+    # Only then: what is cut off could leave a part of the login.
+    reason = " ".join(reason.split())[:300]
     hint = rule.hint
     if hint == _SSH_LOGIN:
         hint = hint.format(user=address.username or "git", host=address.host)

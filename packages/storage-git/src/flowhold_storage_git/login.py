@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from flowhold._secrets import secret
 from flowhold.errors import ConfigurationError, SecretNotFoundError
+from flowhold.redaction import forms_of, hide, remember
 
 __all__ = ["Login", "token_of"]
 
@@ -34,9 +35,8 @@ class Login:
     def left_out_of(self, text: str) -> str:
         """Return a text without the password."""
         shown = [value.rpartition(" ")[2] for value in self.headers.values()]
-        for hidden in filter(None, (*shown, self.password)):
-            text = text.replace(hidden, "***")
-        return text
+        hidden = filter(None, (*shown, self.password))
+        return hide(text, {form for value in hidden for form in forms_of(value)})
 
     def __repr__(self) -> str:
         return "<login>" if self.password else "<no login>"
@@ -55,6 +55,7 @@ def token_of(option: str | None, default: str) -> str | None:
     """
     token = (secret(option) if option else _found(default)).strip()
     if re.fullmatch(r"[\x21-\x7e]+", token):
+        remember(token)  # of the environment, too
         return token
     is_absent = not token and not option
     del token

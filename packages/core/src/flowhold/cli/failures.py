@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 
 from flowhold import calls
 from flowhold.environment import place
 from flowhold.errors import ConfigurationError, FlowholdError
+from flowhold.redaction import mask
 
 __all__ = ["Failure", "describe", "explain", "outline", "show_traceback"]
 
@@ -39,7 +40,12 @@ class Failure:
 
 
 def explain(error: BaseException) -> Failure:
-    """Return what is shown of an error that ended the command."""
+    """Return what is shown of an error that ended the command, without values of secrets."""
+    found = _explain(error)
+    return replace(found, message=mask(found.message), hint=found.hint and mask(found.hint))
+
+
+def _explain(error: BaseException) -> Failure:
     kind = type(error).__name__
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "flowhold"
@@ -64,7 +70,7 @@ def outline(error: BaseException) -> dict[str, str | None]:
     return {
         "type": type(error).__name__,
         "message": _placed(calls.text_of(error), error),
-        "hint": hint if isinstance(hint, str) else None,
+        "hint": mask(hint) if isinstance(hint, str) else None,
     }
 
 
@@ -74,8 +80,9 @@ def describe(error: BaseException) -> str:
 
 
 def show_traceback(error: BaseException) -> None:
-    """Print a traceback to stderr."""
-    traceback.print_exception(error, file=sys.stderr)
+    """Print a traceback to stderr, without values of secrets."""
+    if sys.stderr is not None:
+        sys.stderr.write(mask("".join(traceback.format_exception(error))))
 
 
 def _placed(text: str, error: BaseException) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from flowhold.redaction import mask
+
 __all__ = ["broken_pipe", "messages", "stdout_to_stderr"]
 
 
@@ -42,7 +44,7 @@ def messages(warn: Callable[[str], None], note: Callable[[str], None]) -> Iterat
     """Hand on Python's warnings, and what Flowhold and its tasks log, as text."""
 
     def showwarning(message: Warning | str, *_args: Any, **_options: Any) -> None:
-        warn(str(message))
+        warn(mask(str(message)))
 
     logger = logging.getLogger("flowhold")
     handler = _Handler(warn, note)
