@@ -616,6 +616,16 @@ def test_a_provider_that_fails_is_an_error_and_no_other_is_asked():
     assert isinstance(caught.value.__cause__, ConnectionError)
 
 
+def test_an_error_of_flowhold_that_a_provider_raises_is_shown_as_it_is():
+    def fail(name):
+        raise errors.AccessDeniedError("the token has expired", hint="renew it")
+
+    plugins.register(provider(fail), name="vault")
+    with pytest.raises(errors.AccessDeniedError, match="the token has expired") as caught:
+        flowhold.secret("TOKEN")
+    assert caught.value.hint == "renew it"
+
+
 def test_an_observer_that_fails_is_logged_and_the_others_still_see_the_event(caplog):
     seen = []
 

@@ -15,6 +15,7 @@ import pluggy
 
 from flowhold import __version__, _builtin, hookspecs, settings
 from flowhold.errors import (
+    FlowholdError,
     PluginConflictError,
     PluginError,
     PluginLoadError,
@@ -158,6 +159,8 @@ class Registry:
             try:
                 answer = hook.function(*(arguments[name] for name in hook.argnames))
             except Exception as error:
+                if hook_name == "flowhold_secret" and isinstance(error, FlowholdError):
+                    raise  # it is meant to be shown
                 failed = f"{hook.plugin_name} failed in {hook_name}: {type(error).__name__}"
                 if hook_name == "flowhold_secret":
                     # Without the error's text, which may hold what must not be shown.

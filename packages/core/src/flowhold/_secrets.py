@@ -43,6 +43,7 @@ def secret(name: str) -> str:
         SecretNotFoundError: No provider knows it.
         ConfigurationError: A provider's file cannot be read, or others could read ``secrets.toml``.
         PluginError: A plugin failed, or gave something else than text.
+        FlowholdError: A plugin says that it cannot be asked.
     """
     value = _find(name)
     if value is None:

@@ -32,7 +32,8 @@ def flowhold_storages() -> list[StorageInfo]:
 def flowhold_secret(name: str) -> str | None:
     """Return a secret, None if unknown here; called when nothing else has it.
 
-    An error stops the search, so that no other provider's value stands in for the right one.
+    An error stops the search, so that no other provider's value stands in for the right one. One of
+    :mod:`flowhold.errors` is shown as it is, of any other the type only: its text may hold values.
     """
 
 
