@@ -175,6 +175,17 @@ def test_every_public_name_is_on_some_page(name):
     assert name == "__version__" or re.search(rf"\b{name}\b", pages)
 
 
+def test_the_tests_that_the_page_on_security_names_are_there():
+    found = re.findall(r"\[\w+\.py\]\((\S+)\)((?:,? `test_\w+`)+)", page("security.md"))
+    rows = re.findall(r"^\| .+ \| (\[test_.+) \|$", page("security.md"), re.MULTILINE)
+    assert len(rows) >= 20
+    assert sum(row.count("](") for row in rows) == len(found)
+    for path, names in found:
+        text = (DOCS / path).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^ *def {name}\(", text, re.MULTILINE), f"{path} {name}"
+
+
 def test_every_page_is_on_the_map_and_in_the_readme():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in DOCS.glob("*.md"):
