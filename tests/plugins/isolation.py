@@ -33,6 +33,14 @@ def as_new_user(tmp_path, monkeypatch):
         sys.modules["flowhold.redaction"].forget()
 
 
+@pytest.fixture
+def unmasked(monkeypatch):
+    """Have the core mask nothing, so that a storage shows whether it is discreet by itself."""
+    from flowhold import redaction
+
+    monkeypatch.setattr(redaction._memory, "add", lambda _value: None)
+
+
 def _close_clients():
     """Close shared clients before they are so many that old ones are dropped with their sockets."""
     shared = getattr(sys.modules.get("flowhold.clients"), "_clients", {})

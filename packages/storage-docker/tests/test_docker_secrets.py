@@ -19,6 +19,8 @@ from flowhold.errors import StorageError
 
 CANARY = "canary-4f1d-of-the-host"
 
+pytestmark = pytest.mark.usefixtures("unmasked")
+
 
 @task
 def know(name):

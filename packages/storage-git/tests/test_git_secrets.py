@@ -27,7 +27,7 @@ TOKEN = "canary/t@k:e n%#?"
 ALONE = "canary/t@k-e n%#?"
 QUERY = "info/refs?service=git-upload-pack"
 
-pytestmark = pytest.mark.usefixtures("history")
+pytestmark = pytest.mark.usefixtures("history", "unmasked")
 
 
 def forms(secret):
@@ -436,4 +436,4 @@ class TestTheCommand:
         # That of the command itself holds the secret, as whoever started it wanted.
         found = [where for where in watch.found if not isinstance(where, int)]
         assert (found, [form for form in forms(TOKEN) if form in said]) == ([], [])
-        assert ("401" in said) == (not accepted)
+        assert ("HTTP 401" in said) == (not accepted)

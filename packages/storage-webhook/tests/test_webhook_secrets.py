@@ -24,6 +24,8 @@ CANARY = 'canary/v@l:ue n%#?+é"'
 OTHER = "canary-other-0123456789"
 NAMES = {"CANARY": CANARY, "HOST_OF_CANARY": "canary-host", "TOKEN_OF_CANARY": OTHER}
 
+pytestmark = pytest.mark.usefixtures("unmasked")
+
 
 def forms(value):
     """Return a value as it is and as URLs, JSON, reprs and HTTP may have it."""
