@@ -203,7 +203,7 @@ def test_a_failed_task_makes_a_failed_run_and_its_error_has_its_type(storage, ca
     run = storage.get_env_runner("fail").run(parameters={"x": 7})
     assert (run.state, run.exit_code, run.result) == ("failed", 1, None)
     assert type(run.error) is ZeroDivisionError
-    assert str(run.error) == "cannot divide 7"
+    assert str(run.error).startswith("cannot divide 7")
     assert run.tasks["fail"].error is run.error
     assert run.tasks["fail"].state == "failed"
     assert run.tasks["depend"].state != "success"
@@ -423,4 +423,5 @@ def test_wrong_run_kwargs_are_said(storage, options, match):
 
 def test_a_container_that_would_remove_itself_is_run_all_the_same(storage):
     other = another(storage, run_kwargs={"auto_remove": True})
-    assert other.get_env_runner("double").run().result == 42
+    run = other.get_env_runner("double").run()
+    assert (run.result, run.exit_code) == (42, 0)
