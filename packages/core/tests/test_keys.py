@@ -143,19 +143,16 @@ def test_a_private_key_that_others_can_read_or_change_is_refused(release, mode):
     assert caught.value.hint == f"run: chmod 600 {path}"
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"no key",
-        private(ec.generate_private_key(ec.SECP256R1())),
-        private(
-            ed25519.Ed25519PrivateKey.generate(), serialization.BestAvailableEncryption(b"word")
-        ),
-        private(ed25519.Ed25519PrivateKey.generate())[:-40],
-        private(ed25519.Ed25519PrivateKey.generate()).replace(b"PRIVATE", b"PUBLIC"),
-    ],
-)
+def private_ones():
+    """Keys of other kinds, with a password, cut off, or with another heading."""
+    new = ed25519.Ed25519PrivateKey.generate
+    yield from (b"", b"no key", private(ec.generate_private_key(ec.SECP256R1())))
+    yield private(new(), serialization.BestAvailableEncryption(b"word"))
+    yield private(new())[:-40]
+    yield private(new()).replace(b"PRIVATE", b"PUBLIC")
+
+
+@pytest.mark.parametrize("data", [*private_ones()], ids=range(6))
 def test_what_is_no_private_key_is_refused_without_showing_it(tmp_path, data):
     path = tmp_path / "bad.key"
     path.write_bytes(data)

@@ -40,12 +40,12 @@ __all__ = [
 
 def folder() -> Path:
     """Return the folder of all keys; it need not be there."""
-    return settings.current().config_dir / "keys"
+    return settings.find_config_dir() / "keys"
 
 
-def is_strict() -> bool:
+def is_strict(current: settings.Settings | None = None) -> bool:
     """Whether only signed references may load: a key is trusted, or a signature asked for."""
-    current = settings.current()
+    current = current or settings.current()
     return bool(current.require_signature or current.trusted_keys or trusted_files())
 
 
@@ -59,15 +59,18 @@ def trusted_files() -> list[Path]:
     return _public_files(folder() / "trusted")
 
 
-def trusted() -> list[PublicKey]:
+def trusted(current: settings.Settings | None = None) -> list[PublicKey]:
     """Return the keys of the setting ``trusted_keys``, by default all that were added.
 
     Expired and revoked ones are among them.
 
+    Args:
+        current: The settings, where they are known: asking for them takes a while.
+
     Raises:
         ConfigurationError: One cannot be read, so that what is trusted is not certain.
     """
-    chosen = settings.current().trusted_keys
+    chosen = (current or settings.current()).trusted_keys
     if not chosen:
         return [PublicKey.read(path) for path in trusted_files()]
     return [_chosen(entry) for entry in chosen]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flowhold import keyring
@@ -108,12 +108,16 @@ def verified(reference: Reference, keys: Iterable[PublicKey]) -> Reference:
     Raises:
         SignatureError: No signature counts, or the reference is not the one that was signed.
     """
-    verdicts = _verdicts(reference, keys)
-    if all(each.problem for each in verdicts):
-        reasons = "; ".join(dict.fromkeys(f"{each} {each.problem}" for each in verdicts))
+    reasons: dict[str, None] = {}
+    # The first that counts is enough.
+    for verdict in _verdicts(reference, keys):
+        if verdict.problem is None:
+            break
+        reasons[f"{verdict} {verdict.problem}"] = None
+    else:
         raise SignatureError(
             f"no signature of {reference.flow}@{reference.version} counts here: "
-            f"{reasons or 'it has none'}",
+            f"{'; '.join(reasons) or 'it has none'}",
             location=reference.location,
             hint="if you trust who signed it, `flowhold keys trust FILE` adds the public key; "
             "otherwise have it signed with a key that is trusted",
@@ -130,7 +134,7 @@ def verified(reference: Reference, keys: Iterable[PublicKey]) -> Reference:
 
 def examine(reference: Reference) -> list[Verdict]:
     """Return what each signature of a reference is worth here, in their order."""
-    return _verdicts(reference, keyring.trusted())
+    return [*_verdicts(reference, keyring.trusted())]
 
 
 def signed_by(reference: Reference) -> str:
@@ -148,11 +152,12 @@ def signed_by(reference: Reference) -> str:
     return ", ".join(dict.fromkeys(said))
 
 
-def _verdicts(reference: Reference, keys: Iterable[PublicKey]) -> list[Verdict]:
+def _verdicts(reference: Reference, keys: Iterable[PublicKey]) -> Iterator[Verdict]:
     envelope = Envelope.from_document(reference.signed)
     trusted = list(keys)
     data = envelope.signed_bytes
-    return [_verdict(keyid, sig, data, trusted) for keyid, sig in envelope.signatures]
+    for keyid, signature in envelope.signatures:
+        yield _verdict(keyid, signature, data, trusted)
 
 
 def _verdict(keyid: str, signature: bytes, data: bytes, trusted: list[PublicKey]) -> Verdict:

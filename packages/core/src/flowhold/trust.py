@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowhold import keyring
+from flowhold import keyring, settings
 from flowhold.errors import SignatureError, UnverifiedError
 from flowhold.reference import Reference
 from flowhold.signing import verified
@@ -20,7 +20,8 @@ def check_trust(reference: Reference) -> Reference:
         UnverifiedError: A signature is asked for, and the reference is floating.
         ConfigurationError: A trusted key cannot be read.
     """
-    if not keyring.is_strict():
+    current = settings.current()
+    if not keyring.is_strict(current):
         return reference
     if not reference.pinned:
         refuse_floating(f"{reference.flow}@{reference.version}")
@@ -30,7 +31,7 @@ def check_trust(reference: Reference) -> Reference:
             location=reference.location,
             hint="register it with `--sign KEY`, or see `flowhold doctor` for what asks for it",
         )
-    return verified(reference, keyring.trusted())
+    return verified(reference, keyring.trusted(current))
 
 
 def refuse_floating(what: str) -> None:
