@@ -193,9 +193,12 @@ def test_a_key_is_named_or_its_path_given(release, tmp_path):
 
 
 def test_a_key_is_made_once(release):
-    with pytest.raises(ConfigurationError, match=r"release\.key exists already"):
-        keyring.create("release")
     assert keyring.own() == [release]
+    for kind in ("pub", "key"):
+        with pytest.raises(ConfigurationError, match=rf"release\.{kind} exists already"):
+            keyring.create("release")
+        (CONFIG / "keys" / f"release.{kind}").rename(f"release.{kind}")
+    assert keyring.create("release") != release
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "-x", "é", "x" * 65, "a.key", "\0"])

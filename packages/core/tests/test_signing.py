@@ -427,6 +427,19 @@ def test_verify_is_not_misled_by_what_a_copy_says(release, origin):
     assert said.startswith("what it says it is a copy of") if origin != 7 else not said
 
 
+def test_old_versions_that_no_trusted_key_has_signed_are_pruned_but_their_objects_stay(trusted):
+    storage = Local("flows")
+    plain = register(etl(1), storage=storage)
+    signed = register(etl(2), storage=storage, sign="release")
+    register(etl(3), storage=storage, sign="release")
+    with pytest.warns(UserWarning, match="no trusted key has signed stay"):
+        removed = Catalog().prune("etl", 1)
+    assert [each.version for each in removed] == [1, 2]
+    assert Catalog().versions("etl") == [3]
+    assert Path(plain.location).exists()
+    assert not Path(signed.location).exists()
+
+
 def test_without_the_extra_signed_flows_do_not_load_and_the_error_says_what_to_install(
     trusted, signed
 ):

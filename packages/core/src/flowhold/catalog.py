@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -27,7 +28,7 @@ from flowhold.reference import Reference, now
 from flowhold.seen import Seen
 from flowhold.signing import Signer, as_signer
 from flowhold.store import open_store
-from flowhold.trust import check_trust
+from flowhold.trust import is_trusted
 
 __all__ = ["Catalog", "split_name"]
 
@@ -166,6 +167,8 @@ class Catalog:
     def prune(self, name: str, keep: int, *, dry_run: bool = False) -> list[Reference]:
         """Remove all but the newest versions of a flow, and the objects that only they use.
 
+        Of a version that would not load for want of a trusted signature the object stays.
+
         Args:
             name: The flow.
             keep: How many versions stay, at least 1: so no version number is ever used again.
@@ -187,11 +190,10 @@ class Catalog:
         if dry_run or not doomed:
             return doomed
         used = self._objects(except_for={(name, reference.version) for reference in doomed})
-        alone = [
-            (_object(reference), check_trust(reference).open_storage())
-            for reference in doomed
-            if reference.pinned and _object(reference) not in used
-        ]
+        own = [each for each in doomed if each.pinned and _object(each) not in used]
+        alone = [(_object(each), each.open_storage()) for each in own if is_trusted(each)]
+        if len(alone) < len(own):
+            warnings.warn("objects of versions that no trusted key has signed stay", stacklevel=2)
         # The entries go first: better an object without an entry than the other way round.
         for reference in doomed:
             self.store.delete(key_of(name, reference.version or 0))
@@ -268,8 +270,8 @@ class Catalog:
         seen, folder, number = self._seen, folder_of(reference.flow), reference.version or 0
         if number > seen.newest(folder):
             with suppress(FlowholdError):
-                check_trust(reference)
-                seen.note(folder, number)
+                if is_trusted(reference):
+                    seen.note(folder, number)
 
 
 def _numbered(reference: Reference, number: int, signer: Signer | None) -> Reference:

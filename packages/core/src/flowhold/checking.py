@@ -68,7 +68,8 @@ def _of_bytes(reference: Reference) -> Iterator[Check]:
     storage: Any = None
 
     def trust() -> str:
-        check_trust(reference)
+        nonlocal reference
+        reference = check_trust(reference)
         return "; ".join(filter(None, (_signature(reference), _original(reference))))
 
     def plugin() -> str:

@@ -137,6 +137,9 @@ def create(name: str, expires: date | None = None) -> PublicKey:
     """
     _check_name(name)
     key = PrivateKey.new(name, expires)
+    for path in (folder() / f"{name}.pub", folder() / f"{name}.key"):
+        if path.exists():
+            raise _exists(path)
     _write(folder() / f"{name}.key", key.to_pem(), 0o600)
     _write(folder() / f"{name}.pub", f"{key.public.to_text()}\n".encode(), 0o644)
     return key.public
@@ -226,6 +229,11 @@ def _listed(place: Path) -> list[str]:
         raise ConfigurationError(f"{place} cannot be read: {error.strerror}") from error
 
 
+def _exists(path: Path) -> ConfigurationError:
+    hint = "choose another name, or remove that file"
+    return ConfigurationError(f"{path} exists already", hint=hint)
+
+
 def _check_name(name: str) -> None:
     if not KEY_NAME.fullmatch(name) or name.endswith((".key", ".pub", ".pem")):
         raise ConfigurationError(
@@ -242,8 +250,6 @@ def _write(path: Path, data: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError as error:
-        raise ConfigurationError(
-            f"{path} exists already", hint="choose another name, or remove that file"
-        ) from error
+        raise _exists(path) from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error

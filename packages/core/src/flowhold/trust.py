@@ -7,7 +7,7 @@ from flowhold.errors import SignatureError, UnverifiedError
 from flowhold.reference import Reference
 from flowhold.signing import verified
 
-__all__ = ["check_trust", "refuse_floating"]
+__all__ = ["check_trust", "is_trusted", "refuse_floating"]
 
 
 def check_trust(reference: Reference) -> Reference:
@@ -32,6 +32,15 @@ def check_trust(reference: Reference) -> Reference:
             hint="register it with `--sign KEY`, or see `flowhold doctor` for what asks for it",
         )
     return verified(reference, keyring.trusted(current))
+
+
+def is_trusted(reference: Reference) -> bool:
+    """Whether :func:`check_trust` lets a reference load; a key that cannot be read is an error."""
+    try:
+        check_trust(reference)
+    except (SignatureError, UnverifiedError):
+        return False
+    return True
 
 
 def refuse_floating(what: str) -> None:
