@@ -37,15 +37,11 @@ class Seen:
 
     def newest(self, flow: str) -> int:
         """Return the highest version seen of a flow, by its name in the catalog's keys."""
-        if not self.active:
-            return 0
-        try:
-            return max(map(_number, os.listdir(self.folder / flow)), default=0)
-        except FileNotFoundError:
-            return 0
-        except OSError as error:
-            self._warn(error)
-            return 0
+        # What cannot be read cannot be noted either, which is when a warning says so.
+        with suppress(OSError):
+            if self.active:
+                return max(map(_number, os.listdir(self.folder / flow)), default=0)
+        return 0
 
     def note(self, flow: str, version: int) -> None:
         """Note that a version of a flow is there."""
