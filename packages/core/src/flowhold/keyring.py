@@ -70,15 +70,15 @@ def trusted(current: settings.Settings | None = None) -> list[PublicKey]:
     Raises:
         ConfigurationError: One cannot be read, so that what is trusted is not certain.
     """
-    chosen = (current or settings.current()).trusted_keys
+    current = current or settings.current()
+    chosen = current.trusted_keys
     if not chosen:
         return [PublicKey.read(path) for path in trusted_files()]
-    return [_chosen(entry) for entry in chosen]
+    return [_chosen(entry, current.config_dir / "keys") for entry in chosen]
 
 
-def _chosen(entry: str) -> PublicKey:
+def _chosen(entry: str, home: Path) -> PublicKey:
     """Return the key that an item of the setting is, or is the name of."""
-    home = folder()
     if KEY_NAME.fullmatch(entry) and not entry.endswith((".pub", ".pem")):
         return PublicKey.read(home / "trusted" / f"{entry}.pub")
     if _is_text(entry):

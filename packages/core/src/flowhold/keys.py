@@ -9,13 +9,17 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowhold.errors import ConfigurationError, SignatureError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 __all__ = ["KEY_ID", "KEY_NAME", "PrivateKey", "PublicKey", "read_date"]
 
@@ -108,11 +112,12 @@ class PublicKey:
         """
         try:
             from cryptography.exceptions import InvalidSignature
-            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+            loaded = _loaded(self.raw)
         except ImportError as error:
             raise _extra("checked") from error
         try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
+            loaded.verify(signature, data)
         except InvalidSignature:
             return False
         return True
@@ -190,6 +195,13 @@ class PrivateKey:
         )
 
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@lru_cache(maxsize=64)
+def _loaded(raw: bytes) -> Ed25519PublicKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def read_date(text: str) -> date:
