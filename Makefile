@@ -1,6 +1,6 @@
-# Needs Python >= 3.10 with venv, make and git; npm, openssh-server and openssl too for all tests of storages. Everything
-# else goes to .venv and .venvs, and nothing outside this folder except package caches. `make PYTHON=python3.12`
-# picks the interpreter.
+# Needs Python >= 3.10 with venv, make and git; for all tests of storages also npm, openssh-server, openssl, docker.io and
+# docker-registry, and root. Everything else goes to .venv and .venvs, and nothing outside this folder except package
+# caches. `make PYTHON=python3.12` picks the interpreter.
 
 PYTHON ?= python3
 ARGS ?=

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from peers import ROOT, Worker, environment, in_turn
+from peers import ROOT, Worker, in_turn, prefect_1
 from side_by_side import report
 
 sys.path.insert(0, str(ROOT / "tests" / "plugins"))
@@ -46,19 +46,18 @@ with Flow("prefect-flow") as flow:
 OURS = """
 import os, shutil, tempfile
 import flowhold
-from flowhold import Reference
 from flowhold_storage_git import Git
 
 def storage(**options):
     return Git("flows/flow_0000.py", git_clone_url=settings["url"], **options)
 
-def reference(number, **options):
-    name = f"flow-{number}"
-    made = Git(f"flows/flow_{number:04}.py", git_clone_url=settings["url"], pin=True, **options)
+def reference(number):
+    made = Git(f"flows/flow_{number:04}.py", git_clone_url=settings["url"], pin=True)
     found = flowhold.load(os.path.join(settings["scripts"], f"flow_{number:04}.py"))
     made.add_flow(found)
     return made.build().references()[0]
 
+references = []
 def measures(round):
     os.environ["FLOWHOLD_CACHE_DIR"] = folder = tempfile.mkdtemp()
     try:
@@ -67,7 +66,12 @@ def measures(round):
         elif settings["what"] == "whole":
             yield settings["name"], lambda: storage().get_flow_at()
         else:
-            references = [reference(number) for number in range(settings["flows"])]
+            # What is pinned is fetched when it is stored, so once, before it is loaded cold.
+            if not references:
+                os.environ["FLOWHOLD_CACHE_DIR"] = first_cache = tempfile.mkdtemp()
+                references.extend(map(reference, range(settings["flows"])))
+                os.environ["FLOWHOLD_CACHE_DIR"] = folder
+                shutil.rmtree(first_cache)
             def many():
                 for each in references:
                     each.open_storage().get_flow(each.flow)
@@ -144,12 +148,7 @@ def settings(url: str, scripts: Path, what: str, name: str) -> dict[str, object]
 def main() -> int:
     """Run all and return 0 if every goal is met."""
     begin = time.perf_counter()
-    prefect = environment(
-        "bench-prefect1",
-        "3.10",
-        ["prefect==1.4.1", "pendulum<3", "marshmallow<4", "setuptools<70", "boto3",
-         "google-cloud-storage", "azure-storage-blob", "dulwich"],
-    )  # fmt: skip
+    prefect = prefect_1()
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("DATA", "CACHE", "CONFIG"):
             os.environ[f"FLOWHOLD_{kind}_DIR"] = os.path.join(folder, kind.lower())
@@ -202,8 +201,9 @@ def compare(server: git_http.GitHTTPServer, scripts: Path, prefect: str | None) 
         times[f"Prefect 1.4.1 ({FLOWS} x the one above)"] = FLOWS * slow["Prefect 1.4.1"]
         goals["flowhold", f"Prefect 1.4.1 ({FLOWS} x the one above)"] = 1 / 50
     met &= report(MANY, times, goals)
-    print(f"  fetches in {ROUNDS + 1} rounds of {FLOWS} flows: {server.fetches}")
-    met &= server.fetches == ROUNDS + 1
+    fetches = server.fetches - 1  # the one when they were stored
+    print(f"  fetches in {ROUNDS + 1} rounds of {FLOWS} flows: {fetches}")
+    met &= fetches == ROUNDS + 1
     warm, plain = (taken[name]["flowhold"] / 20 * 1000 for name in ("warm", "import"))
     met &= warm - plain <= 3
     print(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders import BOTO3, GOOGLE, MICROSOFT, OBSTORE, OURS, PREFECT, RAW, S3FS
-from peers import ROOT, Worker, environment, in_turn
+from peers import ROOT, Worker, environment, in_turn, prefect_1
 from side_by_side import report
 
 sys.path.insert(0, str(ROOT / "tests" / "plugins"))
@@ -101,12 +101,7 @@ def main() -> int:
     """Run all and return 0 if every goal is met."""
     begin = time.perf_counter()
     names = [name for name in sys.argv[1:] if name in KINDS] or [*KINDS]
-    prefect = environment(
-        "bench-prefect1",
-        "3.10",
-        ["prefect==1.4.1", "pendulum<3", "marshmallow<4", "setuptools<70", "boto3",
-         "google-cloud-storage", "azure-storage-blob"],
-    )  # fmt: skip
+    prefect = prefect_1()
     stores = environment("bench-stores", "3.11", ["s3fs", "obstore"])
     met = []
     with tempfile.TemporaryDirectory() as folder:

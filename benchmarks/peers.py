@@ -9,7 +9,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-__all__ = ["Worker", "environment", "in_turn"]
+__all__ = ["Worker", "environment", "in_turn", "prefect_1"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,6 +51,15 @@ def environment(name: str, version: str, requirements: list[str]) -> str | None:
                 return None
         ready.write_text(wanted)
     return str(python)
+
+
+def prefect_1() -> str | None:
+    """Return Python with Prefect 1.4.1 and what its storages need; see :func:`environment`."""
+    requirements = [
+        *("prefect==1.4.1", "pendulum<3", "marshmallow<4", "setuptools<70"),
+        *("boto3", "google-cloud-storage", "azure-storage-blob", "dulwich"),
+    ]
+    return environment("bench-prefect1", "3.10", requirements)
 
 
 class Worker:

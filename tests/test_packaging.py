@@ -104,7 +104,9 @@ SDKS = {
     "storage-s3": {"boto3"},
     "storage-gcs": {"google-cloud-storage"},
     "storage-azure": {"azure-storage-blob"},
+    "storage-docker": {"docker"},
     "storage-git": {"dulwich", "requests"},
+    "storage-webhook": {"requests"},
 }
 # What the SDKs of others need too.
 SHARED = {"requests"}

@@ -5,7 +5,8 @@ a shell.
 console lines below it; Python without a name is run. Output is compared where it is shown; ``...``
 stands for any text. A command whose output shows an ``error:`` fails, any other succeeds. What
 cannot be run is marked as ``text``. Pages on a storage run beside a server of it: ``my-bucket`` is
-empty, and ``https://git.example.com`` has the page's own scripts.
+empty, ``https://git.example.com`` has the page's own scripts, ``https://dav.example.com`` is nginx,
+``my-base`` is an image to build on.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import docker_engine
 import pytest
 from git_repositories import make_repository
+from webdav_server import PASSWORD
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md"))]
@@ -67,11 +70,20 @@ def run_console(block, process, folder, env):
 @pytest.fixture
 def server(page, request):
     """Return what to replace in a page so that it leads to a server, and the environment for it."""
-    storage = re.search(r"storage-(s3|gcs|azure|git)\b", page.as_posix())
+    storage = re.search(r"storage-(s3|gcs|azure|git|webhook|docker)\b", page.as_posix())
     if storage is None:
         return {}, {}
+    if storage[1] == "docker":
+        request.getfixturevalue("docker_environment")
+        registry = request.getfixturevalue("docker_registry")
+        told = {name: os.environ[name] for name in ("DOCKER_HOST", "DOCKER_CONFIG")}
+        return {"my-base": docker_engine.BASE, "registry.example.com": registry.host}, told
     if storage[1] == "git":
         return served_scripts(page, request), {}
+    if storage[1] == "webhook":
+        dav = request.getfixturevalue("webdav_server")
+        place = f"{dav.url}/private/{request.getfixturevalue('webdav_folder')}"
+        return {"https://dav.example.com": place}, {"DAV_PASSWORD": PASSWORD}
     server = request.getfixturevalue(f"{storage[1]}_server")
     if storage[1] == "s3":
         return {"my-bucket": server.bucket()}, {

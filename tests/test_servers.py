@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import servers
+from webdav_server import PASSWORD, USER
 
 LISTENS = """
 import socket, sys, time
@@ -66,6 +67,21 @@ def test_azure_keeps_the_first_of_two_conditional_puts(azure_server, azure_conta
         with pytest.raises(ResourceExistsError):
             client.upload_blob(b"two")
         assert client.download_blob().readall() == b"one"
+
+
+def test_webdav_keeps_what_is_put_by_whom_it_knows(webdav_server, webdav_folder):
+    import requests
+
+    login = (USER.encode(), PASSWORD.encode())
+    for base, verify in ((webdav_server.url, True), (webdav_server.https, str(webdav_server.ca))):
+        url = f"{base}/private/{webdav_folder}/a/b"
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.put(url, b"one", timeout=9, verify=verify).status_code == 401
+            put = session.put(url, b"one", auth=login, timeout=9, verify=verify)
+            assert put.status_code in (201, 204)
+            assert session.get(url, auth=login, timeout=9, verify=verify).content == b"one"
+        assert webdav_server.path(url).read_bytes() == b"one"
 
 
 @pytest.mark.parametrize("kind", ["s3_bucket", "gcs_bucket", "azure_container"])

@@ -11,10 +11,11 @@ from typing import Any, TypeVar, cast
 
 from flowhold.errors import ConfigurationError
 
-__all__ = ["check_options", "secret_mapping", "shared_client"]
+__all__ = ["check_bounds", "check_options", "secret_mapping", "shared_client"]
 
 _T = TypeVar("_T")
 _CLIENTS = 32
+_DAY = 24 * 3600
 _clients: dict[Any, tuple[Any, Any]] = {}
 _lock = threading.Lock()
 
@@ -56,6 +57,14 @@ def _forget() -> None:
 _of_parents: list[Any] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
+
+
+def check_bounds(timeout: Any, retries: Any) -> None:
+    """Raise ConfigurationError unless these are seconds, and how often something is tried again."""
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < _DAY:
+        raise ConfigurationError(f"timeout must be some seconds, not {timeout!r}")
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ConfigurationError(f"retries must be a whole number, 0 or more, not {retries!r}")
 
 
 def check_options(name: str, options: Any) -> dict[str, Any]:

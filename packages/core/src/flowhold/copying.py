@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from flowhold.catalog import Catalog
-from flowhold.errors import StorageError
+from flowhold.errors import ObjectExistsError, StorageError
 from flowhold.reference import Reference, now
 from flowhold.signing import Signer
 from flowhold.storage.base import Storage
+from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.objects import ObjectStorage
 from flowhold.storage.records import check_new, pick
 from flowhold.trust import check_trust
@@ -46,7 +46,7 @@ def copy_flows(
             its kind; or reading or writing failed. Those before it are copied.
         ObjectExistsError: Two of them would be at one key, or another object is there.
     """
-    if not isinstance(storage, ObjectStorage):
+    if not isinstance(storage, FetchedStorage):
         raise StorageError(
             f"{storage.name} storage keeps no copies",
             storage=storage.name,
@@ -81,12 +81,12 @@ def _origin(reference: Reference) -> dict[str, Any]:
     return origin if before is None else {**origin, "copied_from": before}
 
 
-def _put(reference: Reference, storage: ObjectStorage, taken: set[str]) -> Reference:
+def _put(reference: Reference, storage: FetchedStorage, taken: set[str]) -> Reference:
     """Put the bytes of a flow into a storage like this one, and return the reference to them."""
     name = reference.flow
     source = reference.open_storage()
     found = pick(source._records, name)
-    if found is None or reference.sha256 is None or not isinstance(source, ObjectStorage):
+    if found is None or reference.sha256 is None or not isinstance(source, FetchedStorage):
         state = "is not kept as an object" if reference.pinned else "is floating"
         raise StorageError(
             f"{name}@{reference.version} {state}, so there are no recorded bytes to copy",
@@ -96,19 +96,27 @@ def _put(reference: Reference, storage: ObjectStorage, taken: set[str]) -> Refer
         )
     check_new(storage._records, name, storage.name)
     data = source.read(found[1])
-    target = copy.copy(storage)
-    target._opened = storage.store
-    target._records, target._pending = {}, {}
+    target = storage.emptied()
     target.secrets = list(dict.fromkeys([*storage.secrets, *source.secrets]))
     target._labels = sorted({*storage._labels, *source._labels})
     target._result = source._result if storage._result is None else storage._result
     target.stored_as_script = source.stored_as_script
     location = target.adopt(name, data, found[1])
     # A version must not take the place of one before it, whatever else it may overwrite.
-    target.overwrite = storage.overwrite and location not in taken
-    target.build()
+    if not isinstance(target, ObjectStorage):
+        if location in taken:
+            raise ObjectExistsError(
+                f"another version is at {location} already",
+                storage=storage.name,
+                location=location,
+                hint="give each version a place of its own: a template with {sha256}",
+            )
+        target.build()
+    else:
+        overwrite, target.overwrite = target.overwrite, target.overwrite and location not in taken
+        target.build()
+        target.overwrite = overwrite
     taken.add(location)
-    target.overwrite = storage.overwrite
     (copied,) = target.references()
     target.discard(name)
     return copied

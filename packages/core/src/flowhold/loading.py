@@ -16,8 +16,9 @@ from flowhold.trust import check_trust
 
 if TYPE_CHECKING:
     from flowhold.catalog import Catalog
+    from flowhold.running import EnvRunner
 
-__all__ = ["find_reference", "is_path", "load", "load_reference", "load_script"]
+__all__ = ["env_runner_of", "find_reference", "is_path", "load", "load_reference", "load_script"]
 
 
 def load(
@@ -82,6 +83,16 @@ def load_reference(reference: Reference, *, allow_unverified: bool = False) -> A
         flow._allow_unverified = allow_unverified
     plugins.call_all("flowhold_loaded", reference=reference, flow=flow)
     return flow
+
+
+def env_runner_of(reference: Reference) -> EnvRunner | None:
+    """Return what runs the flow of a reference where it is stored; None where it is to be loaded.
+
+    Raises:
+        FlowholdError: As of :func:`load`.
+    """
+    trusted = check_trust(reference)
+    return trusted.open_storage().get_env_runner(trusted.flow)
 
 
 def find_reference(

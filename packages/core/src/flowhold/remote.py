@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
 from flowhold._secrets import secret
 from flowhold.bodies import Download, ObjectStream, as_file
+from flowhold.clients import check_bounds
 from flowhold.errors import (
     ConfigurationError,
     FlowholdError,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["RemoteStore", "Upload"]
-
-_DAY = 24 * 3600
 
 
 class Upload:
@@ -80,10 +79,7 @@ class RemoteStore(ObjectStore):
     ) -> None:
         if not isinstance(bucket, str) or not bucket:
             raise ConfigurationError(f"{bucket!r} cannot be a bucket", hint="give its name")
-        if not isinstance(retries, int) or retries < 0:
-            raise ConfigurationError(f"retries must be a whole number, 0 or more, not {retries!r}")
-        if not isinstance(timeout, (int, float)) or not 0 < timeout < _DAY:
-            raise ConfigurationError(f"timeout must be some seconds, not {timeout!r}")
+        check_bounds(timeout, retries)
         self.bucket = bucket
         self.prefix = prefix and f"{check_key(prefix.strip('/'))}/"
         self.timeout = timeout

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flowhold.calls import Call, TaskRun, describe, logger, lost, receive, run_task
 from flowhold.errors import ConfigurationError
@@ -17,7 +17,7 @@ from flowhold.flows import Flow, Node, Output, Parameter, is_building, substitut
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-__all__ = ["FlowRun", "TaskRun", "is_usable", "logger", "run_flow"]
+__all__ = ["EnvRunner", "FlowRun", "TaskRun", "is_usable", "logger", "run_flow"]
 
 _log = logging.getLogger("flowhold.run")
 
@@ -35,6 +35,27 @@ class FlowRun:
     """By name, in the order of definition."""
     error: BaseException | None = None
     """Error of the task that failed first."""
+
+
+class EnvRunner(Protocol):
+    """Runs one flow where it is stored, such as in a container of its image."""
+
+    def run(
+        self,
+        env: Mapping[str, str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        executor: str | None = None,
+    ) -> FlowRun:
+        """Run the flow and return what became of it; what it prints is handed on meanwhile.
+
+        Args:
+            env: Variables for its process.
+            parameters: Values by parameter name; JSON, as they go to another process.
+            executor: Of its tasks there, as ``flowhold run --executor`` takes it.
+
+        Raises:
+            FlowholdError: It could not be run, or never came to an end.
+        """
 
 
 def run_flow(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from flowhold.errors import ConfigurationError
 
-__all__ = ["Address", "is_local"]
+__all__ = ["Address", "check_encrypted"]
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "git": 9418}
 _SCP = re.compile(r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>[^@/:\s]+):(?P<path>[^:\s].*)")
@@ -125,11 +125,8 @@ class Address:
 
     def check_login(self) -> None:
         """Raise ConfigurationError where a password would travel in clear text."""
-        login = self.username or self.password
-        if login and self.scheme == "http" and not is_local(self.host):
-            raise ConfigurationError(
-                f"a token for {self.origin} would travel in clear text", hint="use https://"
-            )
+        if self.username or self.password:
+            check_encrypted(self.origin)
 
     def related(self, url: str) -> Address:
         """Return the address that a submodule names, with this one's credentials on its host."""
@@ -154,8 +151,16 @@ class Address:
         return Address.parse(other.url, username=other.username if other.scheme == "ssh" else None)
 
 
-def is_local(host: str) -> bool:
-    """Whether a host is this machine."""
+def check_encrypted(url: str) -> None:
+    """Raise ConfigurationError where a login for a URL would travel in clear text."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "http" and not _is_local(parts.hostname or ""):
+        raise ConfigurationError(
+            f"a token for {url} would travel in clear text", hint="use https://"
+        )
+
+
+def _is_local(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

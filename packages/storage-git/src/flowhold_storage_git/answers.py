@@ -7,8 +7,9 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from flowhold.web import wait_of, words_in
 
 __all__ = ["Answer"]
 
@@ -38,33 +39,17 @@ class Answer:
     @property
     def said(self) -> str:
         """The server's own words on what went wrong."""
-        return f"HTTP {self.status} {_words(self.document)}".strip()
+        return f"HTTP {self.status} {words_in(self.document)}".strip()
 
     @property
     def wait(self) -> float | None:
         """How many seconds the server asks to wait, None where it does not."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        after = headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d{1,9}", after):
-            return float(after)
-        if after:
-            try:
-                return max(0.0, parsedate_to_datetime(after).timestamp() - time.time())
-            except (ValueError, OverflowError):
-                return None
+        if after := headers.get("retry-after", "").strip():
+            return wait_of(after)
         for prefix in ("x-ratelimit-", "ratelimit-"):
             reset = headers.get(f"{prefix}reset", "")
             if headers.get(f"{prefix}remaining") == "0" and re.fullmatch(r"\d{1,12}", reset):
                 return max(0.0, int(reset) - time.time())
         # GitHub's limit for bursts may be told of in words only; it asks to wait a minute then.
         return 60.0 if "secondary rate limit" in self.said.lower() else None
-
-
-def _words(document: Any) -> str:
-    """Return the first text of an error's document."""
-    if isinstance(document, Mapping):
-        names = ("message", "error_description", "error", "errors")
-        return next((found for name in names if (found := _words(document.get(name)))), "")
-    if isinstance(document, list):
-        return next((found for item in document if (found := _words(item))), "")
-    return document if isinstance(document, str) else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
 
 from flowhold.errors import ConfigurationError
+from flowhold.web import basic
 from flowhold_storage_git.answers import Answer
 from flowhold_storage_git.forge import ForgeSource, ForgeStorage
 from flowhold_storage_git.forge_http import Api, root_of
@@ -109,10 +109,9 @@ class Bitbucket(ForgeStorage):
         password = token_of(self.cloud_app_password_secret, "BITBUCKET_CLOUD_APP_PASSWORD")
         if not (user and password):
             return Login()
-        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
         # With an API token, git knows no e-mail address.
         git_user = "x-bitbucket-api-token-auth" if "@" in user else user
-        return Login({"Authorization": f"Basic {basic}"}, git_user, password)
+        return Login({"Authorization": f"Basic {basic(user, password)}"}, git_user, password)
 
 
 class _CloudSource(ForgeSource):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import socket
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, cast
@@ -19,6 +18,7 @@ from dulwich.client import (
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.protocol import Protocol
 
+from flowhold.web import basic
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.failures import Refused
 from flowhold_storage_git.web import ask
@@ -147,7 +147,7 @@ class HTTPClient(AbstractHttpGitClient):
             response.close()
             if not kind:
                 raise HangupException
-            raise GitProtocolError(f"it answers with {kind or 'nothing'} to what git asks")
+            raise GitProtocolError(f"it answers with {kind} to what git asks")
         response.raw.decode_content = True
         response.raw.auto_close = False  # so that there is an end to be read
         reader = io.BufferedReader(cast("Any", response.raw), 1 << 16)
@@ -170,5 +170,4 @@ def login_of(address: Address) -> dict[str, str]:
     """Return the header with the credentials of an address, if it has some."""
     if not (address.username or address.password):
         return {}
-    text = f"{address.username or ''}:{address.password or ''}"
-    return {"Authorization": f"Basic {b64encode(text.encode()).decode()}"}
+    return {"Authorization": f"Basic {basic(address.username, address.password)}"}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from base64 import b64encode
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import requests
@@ -22,8 +19,8 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold.rules import Rule
+from flowhold.web import Redirected, basic, wait_of
 from flowhold_storage_git.address import Address
-from flowhold_storage_git.web import Redirected
 
 __all__ = ["Refused", "asked_wait", "bare", "ours"]
 
@@ -137,8 +134,8 @@ def _login(address: Address) -> list[str]:
     login = address.password or (address.username if address.scheme != "ssh" else None)
     if not login:
         return []
-    basic = b64encode(f"{address.username or ''}:{address.password or ''}".encode()).decode()
-    return [basic, basic.rstrip("="), quote(login, safe=""), login]
+    coded = basic(address.username, address.password)
+    return [coded, coded.rstrip("="), quote(login, safe=""), login]
 
 
 def _ours(error: Exception, address: Address, said: str) -> FlowholdError:
@@ -159,15 +156,8 @@ def _ours(error: Exception, address: Address, said: str) -> FlowholdError:
 
 def asked_wait(error: Exception) -> float:
     """Return how many seconds a server asks to wait before the next try."""
-    if not isinstance(error, Refused) or not error.retry_after:
-        return 0
-    if error.retry_after.isdecimal():
-        return float(error.retry_after)
-    try:
-        then = parsedate_to_datetime(error.retry_after)
-    except ValueError:
-        return 0
-    return then.timestamp() - time.time()
+    asked = wait_of(error.retry_after or "") if isinstance(error, Refused) else None
+    return asked or 0.0
 
 
 def _rule(error: Exception, said: str) -> tuple[Rule, str]:

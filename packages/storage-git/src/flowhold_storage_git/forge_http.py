@@ -16,11 +16,12 @@ from urllib3.exceptions import HTTPError
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, FlowholdError
-from flowhold_storage_git.address import is_local
+from flowhold.web import Redirected, origin_of
+from flowhold_storage_git.address import check_encrypted
 from flowhold_storage_git.answers import Answer
 from flowhold_storage_git.errors import failure
 from flowhold_storage_git.login import Login
-from flowhold_storage_git.web import Redirected, ask, origin_of
+from flowhold_storage_git.web import ask
 
 __all__ = ["BUDGET", "Api", "pause", "root_of"]
 
@@ -68,11 +69,8 @@ class Api:
         self.storage = storage
         self.timeout = timeout
         self.retries = retries
-        parts = urlsplit(root)
-        if login.password and parts.scheme != "https" and not is_local(parts.hostname or ""):
-            raise ConfigurationError(
-                f"a token for {root} would travel in clear text", hint="use https://"
-            )
+        if login.password:
+            check_encrypted(root)
 
     def failure(self, *codes: int | str, reason: str = "", at: str = "") -> FlowholdError:
         """Return the error to raise; see :func:`failure`.

@@ -18,12 +18,13 @@ import requests
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, IntegrityError, StorageError
+from flowhold.web import origin_of
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.dulwich_clients import login_of
 from flowhold_storage_git.failures import Refused, ours
 from flowhold_storage_git.ssh import Ssh, agent_with
 from flowhold_storage_git.tries import tried
-from flowhold_storage_git.web import ask, origin_of
+from flowhold_storage_git.web import ask
 
 __all__ = ["fetch_files"]
 

@@ -7,7 +7,6 @@ import mmap
 import os
 import struct
 import tempfile
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from flowhold.errors import IntegrityError
 __all__ = [
     "BLOB",
     "COMMIT",
+    "DAMAGED",
     "TAG",
     "TREE",
     "Entry",
@@ -31,7 +31,8 @@ __all__ = [
 
 COMMIT, TREE, BLOB, TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 3, 4, 6, 7
 _LONGEST = 63
-_DAMAGED = (AssertionError, LookupError, ValueError, struct.error, zlib.error)
+DAMAGED = (AssertionError, LookupError, ValueError, struct.error, zlib.error)
+"""What reading objects that are damaged raises, besides the errors of dulwich."""
 _NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 
 
@@ -64,7 +65,6 @@ class PackedObjects:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         self._index: dict[str, tuple[int, int, int]] = {}
         self._end = 0
-        self._lock = threading.Lock()
         self._limit = settings.current().max_tree_bytes
 
     def __enter__(self) -> PackedObjects:
@@ -89,9 +89,8 @@ class PackedObjects:
                 f"the object {sha[:12]} of the repository {what}; a {_NAMES[kind].decode()} was "
                 f"expected"
             )
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(size)
+        self._file.seek(offset)
+        return self._file.read(size)
 
     def add_pack(self, file: IO[bytes]) -> None:
         """Take over the objects of a pack.
@@ -107,7 +106,7 @@ class PackedObjects:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             self._add(data, read_pack_header_at(data)[1])
-        except (*_DAMAGED, ApplyDeltaError) as error:
+        except (*DAMAGED, ApplyDeltaError) as error:
             raise IntegrityError(f"the pack that arrived is damaged: {error}") from error
         finally:
             # An error's frames may still look at it: then it is closed with them.
@@ -124,11 +123,13 @@ class PackedObjects:
         held = 0  # bytes that wait
 
         def keep(at: int, kind: int, content: bytes) -> None:
+            nonlocal held
             todo = [(at, kind, content)]
             while todo:
                 at, kind, content = todo.pop()
                 sha = known[at] = self._keep(kind, content)
                 for other, delta in [*waiting.pop(sha, ()), *waiting.pop(at, ())]:
+                    held -= len(delta)
                     todo.append((other, kind, resolved(sha, delta)))
 
         def resolved(base: str, delta: bytes) -> bytes:

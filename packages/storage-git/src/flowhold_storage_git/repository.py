@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,15 +25,21 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold_storage_git.address import Address
-from flowhold_storage_git.objects import BLOB, COMMIT, TAG, TREE, Objects, PackedObjects, sha_of
+from flowhold_storage_git.objects import (
+    BLOB,
+    COMMIT,
+    DAMAGED,
+    TAG,
+    TREE,
+    Objects,
+    PackedObjects,
+    sha_of,
+)
 from flowhold_storage_git.transport import Transport
 
 __all__ = ["Repository", "open_repository"]
 
-_DAMAGED = (
-    *(ApplyDeltaError, ChecksumMismatch, FileFormatException),
-    *(AssertionError, LookupError, ValueError, struct.error, zlib.error),
-)
+_DAMAGED = (*DAMAGED, ApplyDeltaError, ChecksumMismatch, FileFormatException)
 
 
 class Repository(ABC):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold import trees
+from flowhold.clients import check_bounds
 from flowhold.errors import ConfigurationError, FlowNotFoundError, IntegrityError
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.records import Record
@@ -82,10 +83,7 @@ class RevisionStorage(ScriptStorage):
         self, *, pin: bool = False, timeout: float = 30, retries: int = 3, **common: Any
     ) -> None:
         super().__init__(**common)
-        if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or timeout <= 0:
-            raise ConfigurationError(f"timeout must be seconds, more than 0, not {timeout!r}")
-        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
-            raise ConfigurationError(f"retries must be a whole number, 0 or more, not {retries!r}")
+        check_bounds(timeout, retries)
         self.pin = pin
         self.timeout = timeout
         self.retries = retries

@@ -75,18 +75,7 @@ class _Process:
 
     def __init__(self, args: list[str], timeout: float) -> None:
         self._timeout = timeout
-        try:
-            self._process = subprocess.Popen(  # noqa: S603
-                args,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=_environment(),
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"{args[0]} cannot be started: {error.strerror}", hint="install OpenSSH"
-            ) from error
+        self._process = _start(args, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         self._output = cast("Any", self._process.stdout).fileno()
         self._input = cast("IO[bytes]", self._process.stdin)
         self._buffer = b""
@@ -164,18 +153,8 @@ def agent_with(key: str) -> Iterator[str]:
     """
     with _short_folder() as folder:
         socket = os.path.join(folder, "agent")
-        try:
-            agent = subprocess.Popen(  # noqa: S603
-                ["ssh-agent", "-D", "-a", socket],  # noqa: S607
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"ssh-agent cannot be started: {error.strerror}", hint="install OpenSSH"
-            ) from error
+        command = ["ssh-agent", "-D", "-a", socket]
+        agent = _start(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             # It writes its socket's name when that is there.
             if not cast("Any", agent.stdout).readline():
@@ -211,6 +190,18 @@ def _add_key(socket: str, key: str) -> None:
             "the secret with the key for ssh does not hold a private key of OpenSSH",
             hint="it is the whole text of the key's file, and has no passphrase",
         )
+
+
+def _start(args: list[str], *, stdin: int, stderr: int) -> subprocess.Popen[bytes]:
+    """Start a program of OpenSSH, whose output is to be read."""
+    try:
+        return subprocess.Popen(  # noqa: S603
+            args, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=_environment()
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"{args[0]} cannot be started: {error.strerror}", hint="install OpenSSH"
+        ) from error
 
 
 def _environment() -> dict[str, str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flowhold.storage.memory import Memory
     from flowhold.storage.modules import Module
     from flowhold.storage.objects import ObjectStorage
+    from flowhold.storage.packed import PackedStorage
     from flowhold.storage.records import Record
     from flowhold.storage.scripts import ScriptStorage
 
@@ -24,6 +25,7 @@ __all__ = [
     "Memory",
     "Module",
     "ObjectStorage",
+    "PackedStorage",
     "Record",
     "ScriptStorage",
     "Storage",
@@ -32,6 +34,7 @@ __all__ = [
 _HOMES = {
     "Capability": "capabilities",
     "ObjectStorage": "objects",
+    "PackedStorage": "packed",
     "Record": "records",
     "ScriptStorage": "scripts",
     "Storage": "base",

@@ -20,6 +20,7 @@ from flowhold.storage.records import Record, check_new, check_pin, not_found, pi
 if TYPE_CHECKING:
     from flowhold.reference import Reference
     from flowhold.results import Result
+    from flowhold.running import EnvRunner
 
 __all__ = ["Storage"]
 
@@ -181,6 +182,17 @@ class Storage(ABC):
             flow = copy.copy(flow)
             flow.result = self.result
         return flow
+
+    def get_env_runner(self, name_or_location: str | None = None) -> EnvRunner | None:
+        """Return what runs a flow where it is stored; None where it has to be loaded to run.
+
+        Args:
+            name_or_location: Name or location of a flow; None takes the only one.
+
+        Raises:
+            FlowNotFoundError: It is not here.
+        """
+        return None
 
     def _find(self, wanted: str | None, *, allow_unverified: bool) -> tuple[str | None, Record]:
         if found := pick(self._records, wanted):

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flowhold import project
-from flowhold.errors import (
-    ConfigurationError,
-    IntegrityError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StorageError,
-    UnverifiedError,
-)
-from flowhold.parallel import for_each
-from flowhold.storage.base import Storage
+from flowhold.errors import ConfigurationError, ObjectExistsError
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.keys import DEFAULT_KEY, file_name, make_key
-from flowhold.storage.records import Record, check_new
+from flowhold.storage.fetched import FetchedStorage
+from flowhold.storage.keys import DEFAULT_KEY, make_key
+from flowhold.storage.records import Record
 from flowhold.store import ObjectStore, holds, read_object
-from flowhold.unpacking import flow_from_bytes, kind_of
 
 if TYPE_CHECKING:
-    from flowhold.packing import Packing, Payload
+    from typing_extensions import Self
 
 __all__ = ["ObjectStorage"]
 
 _TRIES = 10
 
 
-class ObjectStorage(Storage):
+class ObjectStorage(FetchedStorage):
     """Keeps each flow as one object of an :class:`~flowhold.ObjectStore`.
 
     A subclass names its options and implements :meth:`open_store`.
@@ -43,13 +28,8 @@ class ObjectStorage(Storage):
     Args:
         key: Key of the object, or a template of it: ``{slug}``, ``{name}``, ``{timestamp}`` and
             ``{sha256}`` are replaced. Default: ``{slug}/{timestamp}``.
-        local_script_path: The script to store with ``stored_as_script``; default: the one being
-            registered.
-        include: Patterns (as in a .gitignore, relative to the script's folder) of files to store
-            with the flow.
-        pickle_modules: Modules to pickle by value, besides those beside the script.
         overwrite: Replace an object that is at the key already.
-        **common: See :class:`~flowhold.Storage`.
+        **options: See :class:`~flowhold.storage.packed.PackedStorage`.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
@@ -66,27 +46,11 @@ class ObjectStorage(Storage):
             Capability.SERIALIZES_FLOWS,
         }
     )
-    not_serialized: ClassVar[frozenset[str]] = frozenset({"local_script_path"})
 
-    def __init__(
-        self,
-        *,
-        key: str | None = None,
-        local_script_path: str | None = None,
-        include: Sequence[str] | None = None,
-        pickle_modules: Sequence[str | ModuleType] | None = None,
-        overwrite: bool = False,
-        **common: Any,
-    ) -> None:
-        super().__init__(**common)
+    def __init__(self, *, key: str | None = None, overwrite: bool = False, **options: Any) -> None:
+        super().__init__(**options)
         self.key = key
-        self.local_script_path = local_script_path
-        self.include = [include] if isinstance(include, str) else include and list(include)
-        modules = [pickle_modules] if isinstance(pickle_modules, str) else pickle_modules or ()
-        names = [module if isinstance(module, str) else module.__name__ for module in modules]
-        self.pickle_modules = names or None
         self.overwrite = overwrite
-        self._pending: dict[str, Payload] = {}
         self._opened: ObjectStore | None = None
 
     @abstractmethod
@@ -103,10 +67,11 @@ class ObjectStorage(Storage):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_opened": None}
 
-    def discard(self, name: str) -> None:
-        """Forget a flow; what is stored of it stays where it is."""
-        super().discard(name)
-        self._pending.pop(name, None)
+    def emptied(self) -> Self:
+        """Return a storage like this one, over the same store, without flows."""
+        storage = super().emptied()
+        storage._opened = self.store
+        return storage
 
     def delete(self, name: str) -> None:
         """Forget a flow and remove its object; a script that was there before stays."""
@@ -116,42 +81,14 @@ class ObjectStorage(Storage):
             store.delete(key)
         self.discard(name)
 
-    def fingerprint(self, flow: Any) -> str | None:
-        """Return a hash of what would be stored for a flow; None where nothing would be."""
-        return self._packing().fingerprint(flow) if self._stores() else None
-
-    def _script(self) -> Path | None:
-        """Return the script to store, or whose files to store with a pickle."""
-        if self.local_script_path is not None:
-            return Path(self.local_script_path)
-        return project.registered_script() or project.main_script()
-
     def _stores(self) -> bool:
-        """Whether adding a flow writes an object, and does not refer to a script that is there."""
-        if not self.stored_as_script or self.local_script_path or self.include is not None:
-            return True
-        return self.key is None or project.registered_script() is not None
-
-    def _packing(self) -> Packing:
-        from flowhold.packing import Packing
-
-        return Packing(
-            self._script(), self.stored_as_script, self.include, tuple(self.pickle_modules or ())
-        )
+        # A script at an explicit key may be there already.
+        return self.key is None or super()._stores()
 
     def _add(self, flow: Any) -> Record:
         if not self._stores():
             return Record(self._place(self.key or ""), "script")
-        payload = self._packing().pack(flow)
-        record = Record(
-            self._free_location(flow.name, payload.sha256),
-            payload.kind,
-            payload.sha256,
-            payload.size,
-            environment=payload.environment,
-        )
-        self._pending[flow.name] = payload
-        return record
+        return super()._add(flow)
 
     def _free_location(self, name: str, sha256: str) -> str:
         template = self.key or DEFAULT_KEY
@@ -178,7 +115,7 @@ class ObjectStorage(Storage):
 
     def _build(self) -> None:
         _ = self.store  # made once, before threads ask for it
-        for_each(self._write, list(self._pending), f"Storing flows in {self.name}")
+        super()._build()
 
     def _write(self, name: str) -> None:
         payload, record = self._pending[name], self._records[name]
@@ -200,96 +137,14 @@ class ObjectStorage(Storage):
                 record.location = self._free_location(name, payload.sha256)
         del self._pending[name]
 
-    def _bare(self, location: str, *, allow_unverified: bool) -> Record | None:
-        if allow_unverified or self.stored_as_script:
-            return Record(location, "script" if self.stored_as_script else "")
-        return None
+    def _fetch(self, record: Record, limit: int | None) -> bytes:
+        return read_object(*self._at(record.location), limit)
 
-    def _load(self, name: str | None, record: Record, *, allow_unverified: bool) -> Any:
-        data, kind, file = self._contents(name, record)
-        if record.sha256 is None and kind != "script" and not allow_unverified:
-            raise UnverifiedError(
-                f"nothing is recorded to check {record.location} by, so it is not run",
-                storage=self.name,
-                location=record.location,
-                hint="load it by a reference, or with allow_unverified=True if you trust it",
-            )
-        return flow_from_bytes(
-            data,
-            kind,
-            name=name,
-            attribute=record.attribute,
-            file=file,
-            recorded=record.environment,
-        )
-
-    def _contents(self, name: str | None, record: Record) -> tuple[bytes, str, str]:
-        """Return the bytes at a record, what they are, and the name of a script's file."""
-        data = self.read(record, pending=name)
-        kind = record.kind or kind_of(data)
-        if record.sha256 is None and kind == "script" and kind_of(data) == "bundle":
-            kind = "bundle"
-        return data, kind, file_name(record.location, name) if kind == "script" else ""
-
-    def _extract(self, name: str | None, record: Record, folder: Path) -> None:
-        from flowhold.contents import extract
-
-        extract(*self._contents(name, record), folder)
-
-    def adopt(self, name: str, data: bytes, record: Record) -> str:
-        """Add a flow as another storage holds it, to be written by :meth:`build` byte for byte.
-
-        ``data`` is the whole object, verified; ``record`` what the other storage knows. Raises
-        as :meth:`add_flow` does, and StorageError where objects of that kind are not kept.
-        """
-        check_new(self._records, name, self.name)
-        if record.kind not in {power.value for power in self.capabilities}:
-            raise StorageError(f"{self.name} storage keeps no {record.kind}", storage=self.name)
-        from flowhold.packing import Payload
-
-        payload = Payload(record.kind, [data], record.environment)
-        location = self._free_location(name, payload.sha256)
-        self._records[name] = replace(
-            record, location=location, sha256=payload.sha256, size=payload.size, revision=None
-        )
-        self._pending[name] = payload
-        return location
-
-    def read(self, record: Record, *, pending: str | None = None) -> bytes:
-        """Return the bytes at a record, checked by its digest where it has one.
-
-        Raises:
-            IntegrityError: They are not the bytes that were recorded.
-        """
-        if pending in self._pending:
-            return b"".join(self._pending[pending].parts)
-        if record.sha256 is None or self._at(record.location)[0].local:
-            return self._read(record)
-        from flowhold import cache
-
-        return cache.object_of(record.sha256, lambda: self._read(record))
-
-    def _read(self, record: Record) -> bytes:
-        """Do the same as :meth:`read` past the cache."""
-        # One byte more than recorded tells a longer object; the digest tells the rest.
-        limit = None if record.size is None else record.size + 1
-        try:
-            data = read_object(*self._at(record.location), limit)
-        except ObjectNotFoundError as error:
-            error.hint = error.hint or "restore it, or store it anew: `flowhold register --force`"
-            raise
-        if record.sha256 is not None and hashlib.sha256(data).hexdigest() != record.sha256:
-            raise IntegrityError(
-                f"the object at {record.location} is not the one that was recorded; nothing of it "
-                f"was run",
-                storage=self.name,
-                location=record.location,
-                hint="find out who changed it; `flowhold register --force` stores the flow anew",
-            )
-        return data
+    def _is_near(self, record: Record) -> bool:
+        return self._at(record.location)[0].local
 
     def _check(self, record: Record) -> str:
         if record.sha256 is None:
             store, key = self._at(record.location)
             return f"{record.location}: {store.head(key).size:,} bytes, floating"
-        return f"{record.location}: {len(self._read(record)):,} bytes, sha256 as recorded"
+        return super()._check(record)

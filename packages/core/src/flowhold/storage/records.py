@@ -85,7 +85,8 @@ def not_found(records: Mapping[str, Record], wanted: str | None, storage: str) -
 def check_pin(record: Record, capabilities: Container[Capability], storage: str) -> None:
     """Refuse what says that it is pinned where the storage would not check that."""
     unchecked = record.sha256 and Capability.STORE not in capabilities
-    if unchecked or (record.revision and Capability.REVISIONS not in capabilities):
+    revises = Capability.IMAGE if record.kind == "image" else Capability.REVISIONS
+    if unchecked or (record.revision and revises not in capabilities):
         raise IntegrityError(
             f"{storage} storage cannot check the digest or revision that is recorded",
             storage=storage,

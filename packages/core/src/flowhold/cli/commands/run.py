@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from flowhold.cli.failures import Failure, describe, outline, show_traceback
 from flowhold.cli.session import Session
 from flowhold.errors import FlowholdError
 from flowhold.labels import check_host
-from flowhold.loading import find_reference, load_reference, load_script
+from flowhold.loading import env_runner_of, find_reference, load_reference, load_script
 from flowhold.reference import Reference
 from flowhold.running import FlowRun
 
@@ -50,6 +51,14 @@ flowhold run etl.py:nightly"""
     metavar="KIND:N",
     help="threads:4, processes:4 or dask:ADDRESS; default: one task after another.",
 )
+@click.option(
+    "-e",
+    "--env",
+    "variables",
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    help="Variable for a flow that runs in a container; without VALUE as it is here; repeatable.",
+)
 @click.option("--any-host", is_flag=True, help="Run even if its label names another host.")
 @click.option("--allow-unverified", is_flag=True, help="Run bytes of which no digest is recorded.")
 @catalog_option
@@ -58,30 +67,52 @@ def command(
     target: str,
     parameters: Sequence[str],
     executor: tuple[str, str] | None,
+    variables: Sequence[str],
     any_host: bool,
     allow_unverified: bool,
     catalog: str | None,
 ) -> int:
-    """Load a flow and run it, here.
+    """Load a flow and run it, here; a flow in an image is run in a container of it.
 
     The flow is a version in the catalog, by default the newest; or one of a script; or that of a
     reference in a .json file. The exit code is 1 if it failed.
     """
     values = _parameters(parameters)
+    environment = _variables(variables)
     found = find_reference(target, catalog=catalog)
     version = None
+    runner = None
     if isinstance(found, Reference):
         version = found.version
         if not any_host:
             check_host(found)
-        flow = load_reference(found, allow_unverified=allow_unverified)
+        runner = env_runner_of(found)
+    if runner is None and environment:
+        raise click.BadParameter(
+            "this flow runs in this process, which has its variables already", param_hint="--env"
+        )
+    if runner is not None:
+        outcome = runner.run(environment, values, executor and ":".join(executor).rstrip(":"))
     else:
-        flow = load_script(found)
-    with open_executor(executor) as workers:
-        outcome = _run(flow, values, workers)
+        if isinstance(found, Reference):
+            flow = load_reference(found, allow_unverified=allow_unverified)
+        else:
+            flow = load_script(found)
+        with open_executor(executor) as workers:
+            outcome = _run(flow, values, workers)
     session.emit(_document(outcome, version))
     _show(session, outcome)
     return 0 if outcome.state == "success" else 1
+
+
+def _variables(given: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for item in given:
+        name, separator, text = item.partition("=")
+        if not name or (not separator and name not in os.environ):
+            raise click.BadParameter(f"there is no variable {name!r} here", param_hint="--env")
+        values[name] = text if separator else os.environ[name]
+    return values
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from flowhold.testing.storages.pickling import PicklingTests
 from flowhold.testing.storages.pinning import PinningTests
 from flowhold.testing.storages.placing import PlacingTests
 from flowhold.testing.storages.referring import ReferringTests
+from flowhold.testing.storages.runners import RunnersTests
 from flowhold.testing.storages.scripting import ScriptingTests
 from flowhold.testing.storages.secrecy import SecrecyTests
 from flowhold.testing.storages.serializing import SerializingTests
@@ -27,6 +28,7 @@ class StorageTests(
     ScriptingTests,
     CheckingTests,
     PinningTests,
+    RunnersTests,
     ReferringTests,
     SerializingTests,
     PicklingTests,

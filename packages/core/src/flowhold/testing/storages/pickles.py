@@ -25,7 +25,7 @@ def stored(keep: Keep, flow: Any) -> Any:
     storage.add_flow(flow)
     storage.build()
     references = storage.references()
-    if not references or references[0].kind != "pickle":
+    if not references or references[0].kind not in ("pickle", "image"):
         raise StorageError("this storage keeps no pickles")
     return round_trip(storage).get_flow(flow.name)
 

@@ -63,7 +63,11 @@ class ReferringTests(StorageSuite):
     ) -> None:
         with needs(powers, SERIALIZES):
             reference = refer("etl")
-            kinds = {"pickle": Capability.PICKLE, "bundle": Capability.BUNDLE}
+            kinds = {
+                "pickle": Capability.PICKLE,
+                "bundle": Capability.BUNDLE,
+                "image": Capability.IMAGE,
+            }
             assert kinds.get(reference.kind, Capability.SCRIPT) in powers
             assert reference.kind in ("pickle", "script", "bundle", "image", "module")
 

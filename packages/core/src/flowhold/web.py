@@ -1,0 +1,201 @@
+"""Requests over HTTP whose login goes to the host that it is for, and to no other.
+
+It needs requests, which storages bring that use it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import urllib.parse
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, BinaryIO
+
+import requests
+
+from flowhold.clients import shared_client
+
+__all__ = ["Redirected", "ask", "basic", "origin_of", "wait_of", "words_in"]
+
+_REDIRECTS = 5
+_CONNECTIONS = 32
+_MOVED = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+_LONGEST_WAIT = 1e9
+"""Seconds that still make a date."""
+_BODIES = ("data", "json", "files")
+_WORDS = ["message", "error_description", "error_summary", "error", "errors", "detail", "title"]
+
+_asking: ContextVar[bool] = ContextVar("flowhold_asking", default=False)
+
+
+class Redirected(Exception):
+    """An answer leads where no request is sent; the text says where to."""
+
+
+class _Discreet(logging.Filter):
+    """Drops what urllib3 logs of requests that are sent here: their URLs can hold credentials."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _asking.get()
+
+
+for _name in ("connectionpool", "connection", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_Discreet())
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    agent: str,
+    login: Mapping[str, str],
+    origin: str,
+    timeout: Any,
+    headers: Mapping[str, str] | None = None,
+    data: bytes | Iterator[bytes] | BinaryIO | None = None,
+    private: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    moved: Callable[[str, int, bool], str] | None = None,
+) -> requests.Response:
+    """Send a request, follow redirects, and return the response, whose body is to be read.
+
+    No cookie is kept, and ``~/.netrc`` is not looked at.
+
+    Args:
+        method: Of HTTP.
+        url: Where to.
+        agent: What the client calls itself.
+        login: Headers that hold credentials; not sent any more once it led to another host.
+        origin: URL of the host that may see them.
+        timeout: Seconds without an answer after which it has failed, as requests takes them.
+        headers: Other headers.
+        data: Body; a file is sent from its beginning.
+        private: Arguments of requests that hold credentials, as ``auth`` and ``cert``; for that
+            host only, too.
+        options: Further arguments of requests.
+        moved: Asked with method, status and whether it leads to another host when a redirect is
+            followed; gives the method to go on with (without a body, where that is GET and was
+            not before), or raises `Redirected`. By default the method stays.
+
+    Returns:
+        The response; its ``url`` is the one that answered.
+
+    Raises:
+        Redirected: It leads to clear text, in circles, nowhere, or to another host that wants a
+            login.
+        requests.RequestException: There is no answer.
+    """
+    session = shared_client(_session, (), agent=agent)
+    own, secret = login, private or {}
+    rest = {**(options or {}), "data": data}
+    for _ in range(_REDIRECTS + 1):
+        elsewhere = origin_of(url) != origin_of(origin)
+        if elsewhere:
+            own, secret = {}, {}
+        if seek := getattr(data, "seek", None):
+            seek(0)
+        asking = _asking.set(True)
+        try:
+            response = session.request(
+                method,
+                url,
+                headers={**(headers or {}), **own},
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+                **rest,
+                **secret,
+            )
+        finally:
+            _asking.reset(asking)
+        # It goes along with errors, which are shown.
+        response.request.headers.clear()
+        target = response.headers.get("Location")
+        if response.status_code not in _MOVED or not target:
+            break
+        response.close()
+        try:
+            target = urllib.parse.urljoin(url, target)
+            scheme = urllib.parse.urlsplit(target).scheme
+        except ValueError:
+            raise Redirected("to what is no URL") from None
+        if scheme not in ("https", urllib.parse.urlsplit(url).scheme):
+            raise Redirected("to a connection in clear text")
+        if moved is not None:
+            leaves = elsewhere or origin_of(target) != origin_of(origin)
+            before, method = method, moved(method, response.status_code, leaves)
+            if method == "GET" != before:
+                rest = {name: value for name, value in rest.items() if name not in _BODIES}
+        rest.pop("params", None)
+        url = target
+    else:
+        raise Redirected(f"more than {_REDIRECTS} times")
+    if response.status_code == 401 and elsewhere and (login or private):
+        response.close()
+        raise Redirected(f"to {origin_of(url)}, where this login is not sent")
+    return response
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL, to be compared; what is no URL has an own one."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return url
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def basic(username: str | None, password: str | None) -> str:
+    """Return a user and a password as the scheme *Basic* has them."""
+    return b64encode(f"{username or ''}:{password or ''}".encode()).decode()
+
+
+def wait_of(retry_after: str) -> float | None:
+    """Return how many seconds the header ``Retry-After`` asks to wait, None where it does not."""
+    if re.fullmatch("[0-9]+", retry_after.strip()):
+        return min(float(retry_after), _LONGEST_WAIT)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def words_in(document: Any) -> str:
+    """Return the first text for people in the JSON with which a server refuses something."""
+    if isinstance(document, Mapping):
+        return next((found for name in _WORDS if (found := words_in(document.get(name)))), "")
+    if isinstance(document, list):
+        return next((found for item in document if (found := words_in(item))), "")
+    return document if isinstance(document, str) else ""
+
+
+class _NoLogin(requests.auth.AuthBase):
+    """Keeps requests from looking for a login in ``~/.netrc``."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone, which others read to their end even where they are not followed."""
+
+    def resolve_redirects(self, *_arguments: Any, **_options: Any) -> Iterator[Any]:
+        return iter(())
+
+
+def _session(agent: str) -> requests.Session:
+    session = _Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    session.headers["User-Agent"] = agent
+    session.auth = _NoLogin()
+    # It is shared: a host's cookies would make one login that of others.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session

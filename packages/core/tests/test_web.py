@@ -1,0 +1,131 @@
+"""Requests that storages send: what they carry along, and what is read of an answer."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from flowhold.web import Redirected, ask, basic, origin_of, wait_of, words_in
+
+
+@pytest.fixture
+def server():
+    """A server that answers as its `answers` say by path, and keeps what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.server.requests.append((self.command, self.path, dict(self.headers), body))
+            status, headers = self.server.answers.get(self.path.partition("?")[0], (200, {}))
+            self.send_response(status)
+            for name, text in {**headers, "Content-Length": "0"}.items():
+                self.send_header(name, text)
+            self.end_headers()
+
+        do_POST = do_PUT = do_GET
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requests, server.answers = [], {}
+        server.url = f"http://127.0.0.1:{server.server_address[1]}"
+        # Another origin, of the same server.
+        server.other = server.url.replace("127.0.0.1", "localhost")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def asked(server, method="GET", path="/", **options):
+    url = server.url + path
+    given = {"agent": "kit/1", "login": {"X-Login": "canary"}, "origin": url, "timeout": 5}
+    with ask(method, url, **{**given, **options}) as response:
+        return response
+
+
+def test_a_request_has_the_agent_the_login_and_no_more_of_the_user(server, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    server.answers["/"] = 200, {"Set-Cookie": "a=b"}
+    for _ in range(2):
+        response = asked(server)
+        assert response.request.headers == {}
+    for _, _, headers, _ in server.requests:
+        assert (headers["User-Agent"], headers["X-Login"]) == ("kit/1", "canary")
+        assert not {"Authorization", "Cookie"} & {*headers}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_method_stays_and_private_things_do_not_leave_the_host(server, status):
+    server.answers["/"] = status, {"Location": f"{server.other}/there"}
+    private = {"auth": ("me", "canary"), "cookies": {"a": "canary"}}
+    options = {"params": {"key": "canary"}}
+    response = asked(server, "POST", data=b"body", private=private, options=options)
+    assert response.status_code == 200
+    first, second = server.requests
+    assert (second[0], second[1], second[3]) == ("POST", "/there", b"body")
+    assert "canary" in f"{first}"
+    assert "canary" not in f"{second}"
+    assert "Authorization" not in second[2]
+
+
+def test_what_moved_decides_how_to_go_on(server):
+    server.answers["/"] = 302, {"Location": "/there"}
+    told = []
+
+    def moved(*what):
+        told.append(what)
+        return "GET"
+
+    asked(server, "POST", data=b"body", moved=moved)
+    assert told == [("POST", 302, False)]
+    assert [(each[0], each[3]) for each in server.requests] == [("POST", b"body"), ("GET", b"")]
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [("ftp://127.0.0.1/", "clear text"), ("http://[::1", "no URL"), ("/", "more than 5 times")],
+)
+def test_redirects_that_are_not_followed(server, location, said):
+    server.answers["/"] = 302, {"Location": location}
+    with pytest.raises(Redirected, match=said):
+        asked(server)
+
+
+def test_another_host_that_wants_a_login_is_told(server):
+    server.answers["/"] = 302, {"Location": f"{server.other}/there"}
+    server.answers["/there"] = 401, {}
+    with pytest.raises(Redirected, match="where this login is not sent"):
+        asked(server)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a/x", "https://A:443/y", True),
+        ("http://a", "https://a", False),
+        ("https://a", "https://a:8443", False),
+        ("https://me@a", "https://a", True),
+        ("http://a:bad", "http://a", False),
+    ],
+)
+def test_origins_are_compared(one, other, same):
+    assert (origin_of(one) == origin_of(other)) is same
+
+
+def test_small_things_of_http():
+    assert basic("me", "é:") == "bWU6w6k6"
+    assert wait_of("7") == 7
+    assert wait_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert wait_of("") is None
+    assert wait_of("soon") is None
+    assert words_in({"errors": [{}, {"detail": "why"}]}) == "why"
+    assert words_in({"error_summary": "path/not_found", "error": {".tag": "path"}}) == (
+        "path/not_found"
+    )
+    assert words_in(5) == ""

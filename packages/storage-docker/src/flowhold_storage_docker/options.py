@@ -1,0 +1,77 @@
+"""Options of the storage, checked when they are given."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowhold.errors import ConfigurationError
+from flowhold.storage.documents import strings
+from flowhold_storage_docker.quoting import env
+
+__all__ = ["check_build_kwargs", "check_directory", "check_requirements", "check_variables"]
+
+_OURS = {
+    *("path", "fileobj", "custom_context", "encoding", "gzip", "dockerfile", "decode", "quiet"),
+    *("tag", "platform"),
+}
+
+
+def check_requirements(given: Sequence[str] | None) -> list[str] | None:
+    """Return requirements as a list of their own, None for none.
+
+    Raises:
+        ConfigurationError: One of them is an option of pip, or no line of text.
+    """
+    requirements = strings("python_dependencies", given)
+    for text in requirements:
+        if text.lstrip().startswith("-") or not text.isprintable():
+            raise ConfigurationError(
+                f"{text!r:.80} in python_dependencies is not a requirement",
+                hint="options of pip are variables too: env_vars={'PIP_INDEX_URL': …}",
+            )
+    return requirements or None
+
+
+def check_variables(given: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return variables as a dictionary of their own, None for none; see :func:`quoting.env`."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError("env_vars must be a mapping of names to texts")
+    variables = dict(given or {})
+    for name, value in variables.items():
+        env(name, value)
+    return variables or None
+
+
+def check_directory(path: str) -> str:
+    """Return a folder in an image without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is not absolute, or has something in it that no path has.
+    """
+    if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
+        raise ConfigurationError(
+            f"{path!r:.80} cannot be a folder in an image", hint="give an absolute path"
+        )
+    found = posixpath.normpath(path)
+    if found in ("/", "//"):
+        raise ConfigurationError("flowhold_directory cannot be the root of the image")
+    return found
+
+
+def check_build_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return arguments of the SDK's ``build``, None for none.
+
+    Raises:
+        ConfigurationError: One of them is the storage's own.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError("build_kwargs must be a mapping")
+    arguments = dict(given or {})
+    if taken := sorted(_OURS & arguments.keys()):
+        raise ConfigurationError(
+            f"build_kwargs cannot have {', '.join(taken)}",
+            hint="image_tag=, dockerfile= and platform= are options of the storage",
+        )
+    return arguments or None
