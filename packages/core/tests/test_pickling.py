@@ -170,3 +170,13 @@ def test_a_large_buffer_and_a_flows_attributes_survive():
 def test_a_stored_pickle_is_an_ordinary_one():
     parts, _ = pickling.dump(flowhold.Flow("etl"))
     assert pickle.load(io.BytesIO(b"".join(parts))).name == "etl"
+
+
+def test_code_keeps_the_name_of_the_file_that_errors_show():
+    def raises():
+        return [lambda: 1 / 0]
+
+    parts, _ = pickling.dump(raises)
+    loaded = pickling.load(b"".join(parts))
+    assert loaded.__code__.co_filename == __file__
+    assert loaded()[0].__code__.co_filename == __file__

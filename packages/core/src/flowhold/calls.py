@@ -84,12 +84,12 @@ class Call:
         it first; hence the bytes inside the bytes. As the run's id is in them, no two messages are
         equal, which Dask would take for one call.
         """
-        import cloudpickle
+        from flowhold.pickling import dumps
 
         source = flow._script if flow._source is None else flow._source.to_json()
         fn = self.fn if source is None else None
         try:
-            payload = cloudpickle.dumps((fn, self.args, self.kwargs, self.result))
+            payload = dumps((fn, self.args, self.kwargs, self.result))
         except Exception as error:
             raise SerializationError(
                 f"task {self.task!r} cannot be sent to a worker: {describe(error)}",

@@ -17,10 +17,11 @@ import cloudpickle
 from flowhold import project, trees
 from flowhold.errors import ConfigurationError, SerializationError
 
-__all__ = ["Pickler", "by_value", "dump", "load", "readable"]
+__all__ = ["Pickler", "by_value", "dump", "dumps", "load", "readable"]
 
 _lock = threading.RLock()
 _NAMED = (type, FunctionType, BuiltinFunctionType)
+_NO_FILE = "<dynamic-code>"
 _PRIVATE = ("__builtins__", "__cached__", "__loader__", "__spec__")
 
 
@@ -32,7 +33,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.modules: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:
-        """Reduce modules without what belongs to their import; leave the rest to cloudpickle."""
+        """Reduce modules without what belongs to their import, and code with the name of its file.
+
+        The rest is left to cloudpickle.
+        """
+        if isinstance(obj, CodeType):
+            # Since cloudpickle 3.1.3 no error would show where in the flow it was raised.
+            make, parts = cloudpickle.cloudpickle._code_reduce(obj)
+            return make, tuple(obj.co_filename if part == _NO_FILE else part for part in parts)
         if isinstance(obj, ModuleType):
             if not cloudpickle.cloudpickle._should_pickle_by_reference(obj):
                 state = {key: value for key, value in vars(obj).items() if key not in _PRIVATE}
@@ -67,6 +75,13 @@ def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[byte
             pickler.dump(flow)
     names = {name for name in pickler.modules if name.partition(".")[0] not in carried}
     return parts, names
+
+
+def dumps(obj: Any) -> bytes:
+    """Return the pickle of an object that goes to another process, as cloudpickle would."""
+    file = io.BytesIO()
+    Pickler(file).dump(obj)
+    return file.getvalue()
 
 
 @contextmanager

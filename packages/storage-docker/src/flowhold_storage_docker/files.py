@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowhold.errors import ConfigurationError
+from flowhold_storage_docker.ignore import Ignore
+from flowhold_storage_docker.options import check_files
 
-__all__ = ["Copy", "copies_of", "copy_tree", "digest_of", "read_ignore", "write_file"]
+__all__ = ["Copy", "copies_of", "copy_file", "copy_tree", "digest_of", "write_file"]
 
-_ALWAYS = ["**/__pycache__", "**/*.pyc"]
 _CHUNK = 1 << 20
 
 
@@ -34,64 +37,51 @@ def copies_of(files: Mapping[str, str] | None) -> list[Copy]:
     """Return what ``files`` says to copy.
 
     Raises:
-        ConfigurationError: A source is not absolute or not there, or a destination is empty.
+        ConfigurationError: A source is not absolute or not there, or a destination is none.
     """
     copies = []
-    for given, target in (files or {}).items():
+    for given, target in (check_files(files) or {}).items():
         source = Path(given)
-        if not source.is_absolute():
-            raise ConfigurationError(
-                f"the source {given!r:.200} in files is not an absolute path",
-                hint="give os.path.abspath(...) of it",
-            )
-        if not isinstance(target, str) or not target or "\0" in target:
-            raise ConfigurationError(f"the destination of {given} in files is not a path")
         if source.is_dir():
             copies.append(Copy(source, posixpath.join(target, ""), None))
             continue
         if not source.is_file():
             raise ConfigurationError(
-                f"{given} in files is not there, or is neither file nor folder"
+                f"{given!r:.200} in files is not there, or is neither file nor folder"
             )
         folder, name = posixpath.split(target)
-        copies.append(Copy(source, posixpath.join(folder or ".", ""), name or source.name))
+        if name in ("", ".", ".."):
+            folder, name = target, source.name
+        copies.append(Copy(source, posixpath.join(folder or ".", ""), name))
     return copies
 
 
-def read_ignore(path: str | os.PathLike[str] | None) -> list[str]:
-    """Return the patterns of a ``.dockerignore`` file, of none where there is no path."""
-    if path is None:
-        return []
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the ignore file {path} cannot be read: {error}") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
-def walk(root: Path, patterns: Sequence[str], prefix: str = "") -> Iterator[str]:
+def walk(
+    root: Path, patterns: Sequence[str], prefix: str = "", but: Path | None = None
+) -> Iterator[str]:
     """Yield the paths below a folder, those of folders too, that no pattern leaves out; sorted.
 
     Args:
         root: The folder.
         patterns: As in a ``.dockerignore``.
         prefix: What comes before the paths for the patterns; ends with a slash.
+        but: A folder that is left out, with all that is in it.
     """
-    from docker.utils.build import PatternMatcher
-
-    matcher = PatternMatcher([*_ALWAYS, *patterns])
-    excepted = [pattern.lstrip("!/") for pattern in patterns if pattern.startswith("!")]
-    for folder, folders, names in os.walk(root):
+    ignore = Ignore(patterns)
+    without = but and but.resolve()
+    root = root.resolve()
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         below = Path(folder).relative_to(root).as_posix()
         inside = "" if below == "." else f"{below}/"
-        ignored = set()
+        folders[:] = sorted(name for name in folders if Path(folder, name) != without)
+        pruned = set()
         for name in sorted([*folders, *names]):
             path = f"{prefix}{inside}{name}"
-            if not matcher.matches(path):
+            if not ignore.leaves_out(path):
                 yield f"{inside}{name}"
-            elif not any(each.startswith(f"{path}/") for each in excepted):
-                ignored.add(name)
-        folders[:] = sorted(set(folders) - ignored)
+            elif not ignore.may_keep_below(path):
+                pruned.add(name)
+        folders[:] = [name for name in folders if name not in pruned]
 
 
 def copy_tree(
@@ -111,11 +101,8 @@ def copy_tree(
         prefix: See :func:`walk`.
         but: A folder that is left out: the target itself, where it is in the source.
     """
-    for path in walk(source, patterns, prefix):
-        found = source / path
-        if but is not None and (found == but or but in found.parents):
-            continue
-        place = target / path
+    for path in walk(source, patterns, prefix, but):
+        found, place = source / path, target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         mode = found.lstat().st_mode
         if stat.S_ISLNK(mode):
@@ -133,13 +120,9 @@ def copy_tree(
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file; of its mode only whether it is a program is kept."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with _readable(source):
         shutil.copyfile(source, target)
         target.chmod(0o755 if source.stat().st_mode & 0o100 else 0o644)
-    except OSError as error:
-        if error.errno == 28:
-            raise
-        raise ConfigurationError(f"{source} cannot be read: {error.strerror}") from error
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -149,18 +132,35 @@ def write_file(path: Path, data: bytes) -> None:
     path.chmod(0o644)
 
 
-def digest_of(path: Path, patterns: Sequence[str]) -> str:
-    """Return a hash of a file or folder as it would be copied."""
+def digest_of(path: Path, patterns: Sequence[str], prefix: str = "") -> str:
+    """Return a hash of a file or folder as it would be copied; see :func:`walk`."""
     digest = hashlib.sha256()
-    names = [""] if path.is_file() else walk(path, patterns, f"{path.name}/")
-    for name in names:
+    for name in [""] if path.is_file() else walk(path, patterns, prefix):
         found = path / name if name else path
-        mode = found.lstat().st_mode
-        digest.update(f"{name}\0{stat.S_IFMT(mode)}{bool(mode & 0o100)}\0".encode())
-        if stat.S_ISLNK(mode) and name:
-            digest.update(os.readlink(found).encode())
-        elif found.is_file():
-            with found.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
+        with _readable(found):
+            mode = (found.lstat() if name else found.stat()).st_mode
+            content = hashlib.sha256()
+            if stat.S_ISLNK(mode):
+                content.update(os.fsencode(os.readlink(found)))
+            elif stat.S_ISREG(mode):
+                with found.open("rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        content.update(chunk)
+        kind = f"\0{stat.S_IFMT(mode)}{bool(mode & 0o100)}\0".encode()
+        digest.update(os.fsencode(name) + kind + content.digest())
     return digest.hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise ConfigurationError(f"{path} cannot be copied: {error.strerror}") from error
+
+
+def _refuse(error: OSError) -> None:
+    with _readable(Path(error.filename)):
+        raise error

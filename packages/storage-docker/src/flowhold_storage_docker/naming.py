@@ -11,13 +11,19 @@ from flowhold.storage.keys import slug
 
 __all__ = ["check_base", "check_tag", "file_of", "new_tag", "repository_of", "split_base"]
 
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
+# Without a dot, a port or this one name, it is the first part of a name on Docker Hub.
+_HOST = (
+    r"(?=localhost/|[^/]*[.:])"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
+)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _BASE = re.compile(
     rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::{_TAG.pattern})?(?:@sha256:[0-9a-f]{{64}})?"
 )
+# Engines take it for the ID of an image.
+_ID = re.compile("[0-9a-f]{64}")
 _LONGEST = 255
 
 
@@ -32,14 +38,17 @@ def repository_of(registry_url: str | None, name: str) -> str:
     Raises:
         ConfigurationError: They make no name of a repository. The text shows no credentials.
     """
-    registry = re.sub(r"^https?://", "", registry_url or "").strip("/")
+    if not isinstance(registry_url or "", str) or not isinstance(name, str):
+        raise ConfigurationError("registry_url and image_name must be text")
+    registry = re.sub(r"^https?://", "", registry_url or "", flags=re.IGNORECASE).strip("/")
     if "@" in registry:
         raise ConfigurationError(
             "registry_url has a login in it, which would be written down with each flow",
             hint="log in with `docker login`",
         )
     repository = f"{registry}/{name}" if registry else name
-    if not _REPOSITORY.fullmatch(repository) or len(repository) > _LONGEST:
+    fits = _REPOSITORY.fullmatch(repository) and not _ID.fullmatch(repository)
+    if not fits or len(repository) > _LONGEST:
         raise ConfigurationError(
             f"{repository[:80]!r} cannot be the name of an image",
             hint="names have lower-case letters, digits and single . _ - in them, parts by /",
@@ -85,4 +94,5 @@ def file_of(name: str) -> str:
     short = slug(name)
     if short == name:
         return short
-    return f"{short}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    # No slug has the character in the middle.
+    return f"{short}_{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +12,14 @@ from flowhold.errors import ConfigurationError
 from flowhold.storage.documents import strings
 from flowhold_storage_docker.quoting import env
 
-__all__ = ["check_build_kwargs", "check_directory", "check_requirements", "check_variables"]
+__all__ = [
+    "check_build_kwargs",
+    "check_directory",
+    "check_file",
+    "check_files",
+    "check_requirements",
+    "check_variables",
+]
 
 _OURS = {
     *("path", "fileobj", "custom_context", "encoding", "gzip", "dockerfile", "decode", "quiet"),
@@ -54,10 +63,46 @@ def check_directory(path: str) -> str:
         raise ConfigurationError(
             f"{path!r:.80} cannot be a folder in an image", hint="give an absolute path"
         )
-    found = posixpath.normpath(path)
-    if found in ("/", "//"):
+    found = f"/{posixpath.normpath(path).lstrip('/')}"
+    if found == "/":
         raise ConfigurationError("flowhold_directory cannot be the root of the image")
     return found
+
+
+def check_file(path: str) -> str:
+    """Return the path of a file in an image.
+
+    Raises:
+        ConfigurationError: It is not absolute, or is none of a file.
+    """
+    fits = isinstance(path, str) and path.isprintable() and re.fullmatch("(/[^/]+)+", path)
+    if not fits or posixpath.normpath(path) != path:
+        raise ConfigurationError(
+            f"{path!r:.80} cannot be the path of a flow in an image",
+            hint="give an absolute path of a file: /app/flows/etl.py",
+        )
+    return path
+
+
+def check_files(given: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Return sources and destinations as a dictionary of their own, None for none.
+
+    Raises:
+        ConfigurationError: A source is not absolute, or a destination is no path.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError("files must be a mapping of sources to their places in the image")
+    files = {}
+    for source, target in (given or {}).items():
+        if not isinstance(source, (str, os.PathLike)) or not os.path.isabs(source):
+            raise ConfigurationError(
+                f"the source {source!r:.200} in files is not an absolute path",
+                hint="give os.path.abspath(...) of it",
+            )
+        if not isinstance(target, (str, os.PathLike)) or not str(target) or "\0" in str(target):
+            raise ConfigurationError(f"the destination of {source!r:.200} in files is not a path")
+        files[os.fspath(source)] = os.fspath(target)
+    return files or None
 
 
 def check_build_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 
 import flowhold
 from flowhold.errors import ConfigurationError
+from flowhold.plugins import object_store_class
 from flowhold.reference import Reference
+from flowhold.results import Result
 from flowhold.storage.local import Local
 from flowhold.storage.records import Record
 from flowhold_storage_docker.dockerfile import Recipe
-from flowhold_storage_docker.files import copies_of, digest_of, read_ignore
+from flowhold_storage_docker.files import copies_of, digest_of
+from flowhold_storage_docker.ignore import read_ignore
 from flowhold_storage_docker.naming import file_of
+from flowhold_storage_docker.options import check_file, check_requirements
 from flowhold_storage_docker.origin import source_of
 from flowhold_storage_docker.wheels import wheel_of
 
@@ -28,8 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["fingerprint_of", "patterns_of", "recipe_of", "reference_file"]
 
-_RELEASE = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*")
-_PLUGIN = re.compile(rb"\bflowhold_storage_[a-z0-9]+")
+_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*((a|b|rc|\.post|\.dev)[0-9]+)*(\+[a-z0-9.]+)?")
+_REQUIREMENT = re.compile(r"flowhold\s*($|[\[(@=<>!~;].*)")
+_REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_PLUGIN = re.compile(rb"flowhold_storage_[a-z0-9_]+")
+# Of labels, which people read, and which a Dockerfile holds only so much of.
+_LONGEST_TITLE = 200
+_LONGEST_LABEL = 10_000
 # Not the time of registration: the same flow gives the same image.
 _CREATED = "1970-01-01T00:00:00+00:00"
 
@@ -53,11 +62,13 @@ def recipe_of(
         flows[f"{file_of(name)}.json"] = _reference(storage, name, record, kind).encode()
         if name not in contents:
             continue
-        folder, file = posixpath.split(record.location)
-        if folder == storage.flows_directory:
-            flows[file] = data
-        else:
+        folder, file = posixpath.split(check_file(record.location))
+        if folder != storage.flows_directory:
             placed[record.location] = data
+        elif file.endswith(".json"):
+            raise ConfigurationError(f"path {record.location} is where the image keeps its own")
+        else:
+            flows[file] = data
     base, own = _base(storage)
     return Recipe(
         base,
@@ -95,7 +106,7 @@ def fingerprint_of(storage: Docker) -> str:
         storage.flowhold_version or flowhold.__version__,
         patterns,
         [
-            (digest_of(copy.source, patterns), copy.folder, copy.name)
+            (digest_of(copy.source, patterns, f"{copy.source.name}/"), copy.folder, copy.name)
             for copy in copies_of(storage.files)
         ],
         storage.dockerfile and digest_of(Path.cwd(), patterns),
@@ -117,7 +128,8 @@ def _reference(storage: Docker, name: str, record: Record, kind: str) -> str:
         stored_as_script=storage.stored_as_script,
         secrets=storage.secrets,
         add_default_labels=False,
-        result=storage._result,
+        # What a container has by itself goes with it, and is not every user's to write.
+        result=storage.result or False,
     )
     if not record.sha256 and ".py" not in record.location:
         kind = "module"
@@ -131,8 +143,8 @@ def _base(storage: Docker) -> tuple[str, bool]:
     if storage.dockerfile is None:
         return storage.base, False
     try:
-        return Path(storage.dockerfile).read_text(encoding="utf-8-sig"), True
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(storage.dockerfile).read_bytes().decode("utf-8-sig"), True
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the Dockerfile {storage.dockerfile} cannot be read: {error}", hint="check the path"
         ) from error
@@ -140,10 +152,19 @@ def _base(storage: Docker) -> tuple[str, bool]:
 
 def _requirement(version: str | None) -> str | None:
     """Return what pip is asked for as Flowhold; None for what runs here."""
-    if version is None or version.startswith("flowhold"):
-        return version
+    if version is None:
+        return None
+    if not isinstance(version, str):
+        raise ConfigurationError("flowhold_version must be text")
+    if _REQUIREMENT.fullmatch(version):
+        return "".join(check_requirements([version]) or ())
     if _RELEASE.fullmatch(version):
         return f"flowhold=={version}"
+    if not _REVISION.fullmatch(version):
+        raise ConfigurationError(
+            f"flowhold_version {version!r:.60} is neither a release nor a revision",
+            hint="give as '1.2.0', 'main', or what pip takes: 'flowhold>=1.2'",
+        )
     import importlib_metadata as metadata
 
     links = metadata.metadata("flowhold").get_all("Project-URL") or []
@@ -165,18 +186,31 @@ def _wheels(storage: Docker, flows: Iterable[bytes]) -> dict[str, bytes]:
     if storage.flowhold_version is None:
         packages.add("flowhold")
     named = {name.decode() for data in flows for name in _PLUGIN.findall(data)}
-    if storage._result not in (None, True, False):
-        named.add(type(storage._result).__module__.partition(".")[0])
+    if isinstance(storage._result, Result):
+        named |= _packages_of(storage._result)
     # What is not installed here is a name only.
     packages |= {name for name in named if name.startswith("flowhold_") and find_spec(name)}
     return dict(wheel_of(package.replace("_", "-")) for package in sorted(packages))
 
 
+def _packages_of(result: Result) -> set[str]:
+    """Return the names of the packages of a result and of the store that its URL names."""
+    kinds: list[type] = [type(result)]
+    scheme, separator, _ = (result.url or "").partition("://")
+    if separator:
+        kinds.append(object_store_class(scheme.lower()))
+    return {kind.__module__.partition(".")[0] for kind in kinds}
+
+
 def _labels(storage: Docker, names: Iterable[str]) -> dict[str, str]:
+    listed = [*names]
     labels = {
-        "org.opencontainers.image.title": ", ".join(names),
-        "flowhold.flows": json.dumps([*names]),
+        "org.opencontainers.image.title": ", ".join(listed)[:_LONGEST_TITLE],
         "flowhold.version": flowhold.__version__,
     }
-    source = source_of(storage._script())
-    return labels | ({"org.opencontainers.image.source": source} if source else {})
+    flows = json.dumps(listed)
+    if len(flows) <= _LONGEST_LABEL:
+        labels["flowhold.flows"] = flows
+    if source := source_of(storage._script()):
+        labels["org.opencontainers.image.source"] = source
+    return labels

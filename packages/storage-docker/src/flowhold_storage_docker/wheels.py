@@ -6,6 +6,7 @@ Taken from where it is imported from, so that a development version is the same 
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import io
 import zipfile
@@ -39,13 +40,13 @@ def wheel_of(distribution: str) -> tuple[str, bytes]:
         found = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
         found = None
-    if found is None or spec is None or not spec.origin:
+    root = Path(spec.origin).parent if spec and spec.origin else None
+    if found is None or root is None or not root.is_dir():
         raise ConfigurationError(
             f"{distribution} is not installed here as a distribution, so no image can get it",
             hint="install it with pip, or give flowhold_version=",
         )
     info = f"{package}-{found.version}.dist-info"
-    root = Path(spec.origin).parent
     files = {
         f"{package}/{path.relative_to(root).as_posix()}": path.read_bytes()
         for path in root.rglob("*")
@@ -58,8 +59,12 @@ def wheel_of(distribution: str) -> tuple[str, bytes]:
 
 
 def _zipped(files: dict[str, bytes], record: str) -> bytes:
-    lines = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in sorted(files.items())]
-    listed = {**files, record: "\n".join([*lines, f"{record},,", ""]).encode()}
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    for name, data in sorted(files.items()):
+        writer.writerow([name, f"sha256={_digest(data)}", len(data)])
+    writer.writerow([record, "", ""])
+    listed = {**files, record: table.getvalue().encode()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         # As pip wants it, what describes the wheel comes last.
