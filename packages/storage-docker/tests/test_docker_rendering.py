@@ -180,6 +180,8 @@ def neutral(text):
     text = text.replace(f"FROM python:{PYTHON}-slim\n", "FROM python:{python}-slim\n", 1)
     text = text.replace(f'flows", "{PYTHON}"]', 'flows", "{python}"]')
     text = text.replace(f"-{flowhold.__version__}-py3-none-any.whl", "-{version}-py3-none-any.whl")
+    # Git would change it.
+    text = text.replace("\r", "{cr}")
     return text.replace(f'version="{flowhold.__version__}"', 'version="{version}"')
 
 

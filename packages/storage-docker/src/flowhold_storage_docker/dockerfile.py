@@ -80,7 +80,8 @@ def render(recipe: Recipe) -> str:
     if recipe.check and recipe.flows:
         module = "flowhold_storage_docker.healthcheck"
         here = ".".join(platform.python_version_tuple()[:2])
-        arguments = ["python", "-m", module, recipe.flows_directory, here]
+        # What it compiles would stay in the image.
+        arguments = ["python", "-B", "-m", module, recipe.flows_directory, here]
         lines.append(quoting.exec_form("RUN", arguments))
     return "\n".join([*lines, ""])
 

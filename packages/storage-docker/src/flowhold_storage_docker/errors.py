@@ -191,7 +191,7 @@ _SAID: tuple[tuple[str, Rule], ...] = (
         r"connection refused|no such host|i/o timeout|timed? ?out|network is unreachable|"
         r"connection reset|no route to host|unexpected HTTP|error parsing HTTP|"
         r"HTTP response|invalid character|\bEOF\b|dial tcp|request canceled|told no digest|"
-        r"server misbehaving",
+        r"server misbehaving|invalid checksum digest|Content-Type header",
         Rule(
             StorageUnavailableError,
             "the registry of {place} did not answer as it should: {reason}",

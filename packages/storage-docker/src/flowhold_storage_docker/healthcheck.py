@@ -1,7 +1,7 @@
 """The last step of an image's build: whether the flows in it can be loaded and run there.
 
-Run in the image as ``python -m flowhold_storage_docker.healthcheck FLOWS PYTHON``. It ends with 1,
-and says what to do, where one of them cannot.
+Run in the image as ``python -B -m flowhold_storage_docker.healthcheck FLOWS PYTHON``. It ends with
+1, and says what to do, where one of them cannot.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def main(arguments: list[str]) -> int:
     """Check all flows of a folder; return 0 if they can be run, else 1."""
     folder, built_by = arguments
     # Nothing of this shall stay in the image.
-    sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory() as cache:
         os.environ["FLOWHOLD_CACHE_DIR"] = cache
         return _check_all(Path(folder), built_by)

@@ -11,6 +11,7 @@ from typing import Any
 __all__ = ["Display", "display"]
 
 _log = logging.getLogger("flowhold.docker")
+_ENDS = ("complete", "exists", "Mounted", "Pushed")
 
 
 class Display:
@@ -37,14 +38,15 @@ class Display:
     def layer(self, name: str, status: str, done: int | None, total: int | None) -> None:
         """Show how far one layer is; `done` of `total` bytes, where that is known."""
         if self._progress is None:
-            if self._told.get(name) != status and not done:
+            if self._told.get(name) != status:
                 _log.info("%s: %s", name, status)
             self._told[name] = status
             return
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(name, total=None)
-        # What has no size any more is done with that step.
-        sizes = {"total": total, "completed": done} if total else {"total": 1, "completed": 1}
+        sizes = {"total": total, "completed": done} if total else {}
+        if any(word in status for word in _ENDS):
+            sizes = {"total": 1, "completed": 1}
         self._progress.update(self._bars[name], description=f"{name}: {status}", **sizes)
 
 

@@ -1,7 +1,7 @@
-# syntax=docker/dockerfile:1
-FROM debian:12 AS build
-RUN make
-
+# syntax=docker/dockerfile:1{cr}
+FROM debian:12 AS build{cr}
+RUN make{cr}
+{cr}
 FROM python:3-slim
 COPY [".flowhold-image/wheels/", "/opt/flowhold/wheels/"]
 RUN ["python", "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--no-deps", "--force-reinstall", "--", "/opt/flowhold/wheels/flowhold-{version}-py3-none-any.whl", "/opt/flowhold/wheels/flowhold_storage_docker-{version}-py3-none-any.whl"]
