@@ -30,6 +30,7 @@ OWN = {
     "onbuild": 'FROM python:3-slim\nONBUILD RUN ["true"]\n',
     "backtick": f"# escape=`\n{BACKTICK}",
     "no_directive": f"# A comment.\n# escape=`\n{BACKTICK.replace('`', chr(92))}",
+    "unknown_directive": f"# odd=x\n# escape=`\n{BACKTICK.replace('`', chr(92))}",
     "bom": f"\ufeff# escape=`\n{BACKTICK}",
 }
 VARIABLES = {
