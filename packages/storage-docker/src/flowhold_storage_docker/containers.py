@@ -242,5 +242,5 @@ def _error_of(told: Any) -> BaseException | None:
         try:
             return kind(message)
         except TypeError:  # of more than a text
-            _forget(error)
+            pass
     return FlowholdError(f"{name}: {message}", hint=told.get("hint"))
