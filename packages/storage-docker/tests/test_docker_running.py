@@ -217,6 +217,20 @@ def test_an_error_of_an_unknown_type_keeps_its_name(storage):
     assert "nobody knows this type" in str(run.error)
 
 
+def test_an_error_that_is_made_of_more_than_a_text_keeps_its_name(make):
+    @task
+    def decode():
+        return b"\xff".decode()
+
+    with Flow("decoding") as flow:
+        decode()
+    storage = make()
+    storage.add_flow(flow)
+    error = storage.build().get_env_runner().run().error
+    assert isinstance(error, FlowholdError)
+    assert str(error).startswith("UnicodeDecodeError: 'utf-8' codec can't decode")
+
+
 def test_a_wrong_parameter_is_an_error_and_no_outcome(storage):
     with pytest.raises(ConfigurationError, match="has no parameter 'y'"):
         storage.get_env_runner("double").run(parameters={"y": 1})
