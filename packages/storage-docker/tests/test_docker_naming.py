@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from flowhold import Flow
 from flowhold.errors import ConfigurationError
 from flowhold_storage_docker import Docker
 from flowhold_storage_docker.naming import (
@@ -16,7 +17,12 @@ from flowhold_storage_docker.naming import (
     repository_of,
     split_base,
 )
-from flowhold_storage_docker.options import check_build_kwargs, check_directory, check_file
+from flowhold_storage_docker.options import (
+    check_build_kwargs,
+    check_directory,
+    check_file,
+    check_requirements,
+)
 from flowhold_storage_docker.origin import source_of
 
 REGISTRIES = {
@@ -213,6 +219,30 @@ def test_folders_that_cannot_be_are_an_error(path):
 def test_paths_of_flows_that_cannot_be_are_an_error(path):
     with pytest.raises(ConfigurationError, match="cannot be the path of a flow"):
         check_file(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-r x", " --index-url=x", "-", "a\nb", "a\0", "a\tb", "\ufeffa", "a\u2028b", "\ud800", ""],
+)
+def test_requirements_that_cannot_be_are_an_error(text):
+    with pytest.raises(ConfigurationError, match="python_dependencies"):
+        Docker(python_dependencies=["fine", text])
+
+
+def test_requirements_are_a_list_of_their_own():
+    given = ["a[b]>=1,<2; python_version > '3'", "c @ https://host.test/c.whl"]
+    assert check_requirements(given) == given
+    assert check_requirements(given) is not given
+    assert check_requirements("a") == ["a"]
+    assert check_requirements([]) is None
+
+
+def test_no_flow_takes_the_place_of_what_the_image_keeps_of_it(tmp_path):
+    storage = Docker(path="/opt/flowhold/flows/etl.json")
+    storage.add_flow(Flow("etl"))
+    with pytest.raises(ConfigurationError, match="where the image keeps its own"):
+        storage.create_dockerfile_object(tmp_path / "context")
 
 
 def test_arguments_of_a_build_are_those_that_are_not_ours():
