@@ -13,6 +13,7 @@ from flowhold_storage_docker.images import ImageStorage
 from flowhold_storage_docker.options import (
     check_build_kwargs,
     check_directory,
+    check_files,
     check_requirements,
     check_variables,
 )
@@ -122,7 +123,7 @@ class Docker(ImageStorage):
         self.image_name = image_name
         self.image_tag = None if image_tag is None else naming.check_tag(image_tag)
         self.env_vars = check_variables(env_vars)
-        self.files = dict(files or {}) or None
+        self.files = check_files(files)
         self.flowhold_version = flowhold_version
         self.local_image = local_image
         self.ignore_healthchecks = ignore_healthchecks
