@@ -55,6 +55,6 @@ def test_retries_and_caching_without_a_result_are_told_of(prefect1, quiet, tmp_p
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout)
     assert [name for name, lines in found.items() if lines] == ["retries", "cached"]
-    assert "'load', on whose value the retries of 'store' depend" in found["retries"][0]
+    assert "'load', on whose value retries of 'store' depend" in found["retries"][0]
     assert "'store', which is cached" in found["cached"][0]
     assert all("result=" in line for lines in found.values() for line in lines)

@@ -9,6 +9,7 @@ import pickle
 import string
 import sys
 import warnings
+from datetime import date
 
 import hypothesis
 import pytest
@@ -20,13 +21,16 @@ from flowhold import settings
 from flowhold.bundles import read_entries, unpack
 from flowhold.catalog import Catalog, split_name
 from flowhold.cli.storage_options import parse_options
+from flowhold.dsse import Envelope
 from flowhold.envelope import open_envelope, seal
 from flowhold.errors import ConfigurationError, FlowholdError
 from flowhold.filestore import FileStore
+from flowhold.keys import PrivateKey, PublicKey
 from flowhold.loading import find_reference
-from flowhold.reference import Reference
+from flowhold.reference import PAYLOAD_TYPE, Reference
 from flowhold.results import Result
 from flowhold.serializers import get_serializer
+from flowhold.signing import verified
 from flowhold.storage import Bytes, Local, Module, Storage
 from flowhold.store import check_key, open_store
 from flowhold.unpacking import flow_from_bytes, kind_of
@@ -175,6 +179,39 @@ def test_references(fuzz):
         reference.open_storage().references()
 
     fuzz(documents | raw | st.binary(max_size=60) | texts, reader=read)
+
+
+def test_signed_references(fuzz):
+    key = PrivateKey.new("fuzz")
+    fields = Reference("etl", {"type": "memory"}, "etl", "pickle", version=1, sha256="0" * 64)
+    content = Envelope(PAYLOAD_TYPE, fields.to_json().encode())
+    signatures = ((key.public.id, key.sign(content.signed_bytes)),)
+    good = Envelope(content.payload_type, content.payload, signatures).to_document()
+    entries = st.lists(document(good["signatures"][0]) | values, max_size=3)
+    near = document(good) | entries.map(lambda signed: {**good, "signatures": signed})
+    beside = near.map(lambda signed: {**fields.to_dict(), "signed": signed})
+    raw = mutated(json.dumps(good).encode())
+
+    def read(text):
+        found = verified(Reference.from_json(text), [key.public])
+        assert found == fields
+
+    fuzz((near | beside).map(json.dumps) | raw, reader=read)
+
+
+def test_public_keys(fuzz, home):
+    key = PublicKey(bytes(32), "release", date(2030, 1, 1))
+    body = key.to_text().split()[1]
+    pem = f"-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n"
+    path = home / "some.pub"
+
+    def read(data):
+        path.write_bytes(data)
+        found = PublicKey.read(path)
+        assert PublicKey.from_text(found.to_text()) == found
+        assert len(found.raw) == 32
+
+    fuzz(mutated(key.to_text().encode()) | mutated(pem.encode()) | st.binary(), reader=read)
 
 
 @pytest.mark.parametrize("known", ["local", "bytes", "module"])

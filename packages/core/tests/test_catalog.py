@@ -8,7 +8,6 @@ import sys
 import tracemalloc
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Barrier
 
 import pytest
@@ -277,12 +276,6 @@ def test_a_file_in_the_place_of_a_flow_is_an_error_and_not_an_endless_search(cat
         catalog.add(reference())
     with pytest.raises(FlowNotFoundError):
         catalog.get("etl", 1)
-
-
-def test_a_signed_entry_is_kept_as_it_was_signed_and_knows_its_version(catalog):
-    envelope = {"payloadType": "t", "payload": "cA==", "signatures": []}
-    assert catalog.add(replace(reference(), signed=envelope)).version == 1
-    assert json.loads(entry(catalog, "etl", 1).read_bytes()) == envelope
 
 
 def test_the_default_catalog_is_in_the_data_directory_or_where_the_setting_says(

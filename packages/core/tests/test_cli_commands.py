@@ -172,7 +172,7 @@ def test_list_shows_the_newest_version_of_each_flow(command, output, two):
     output("register", f"{two}:first", "--force")
     rows = output("list", "--json")
     assert [(row["flow"], row["version"]) for row in rows] == [("first", 2), ("second", 1)]
-    keys = {"flow", "version", "storage", "kind", "pinned", "labels", "created"}
+    keys = {"flow", "version", "storage", "kind", "pinned", "signed", "labels", "created"}
     assert all(row.keys() == keys and row["pinned"] is True for row in rows)
 
 
@@ -335,6 +335,7 @@ def test_doctor_finds_a_sound_installation_and_leaves_nothing(output, tmp_path):
         "storage",
         "cache",
         "plugins",
+        "signing",
         "secrets",
     }
     assert all(check["ok"] for check in report["checks"])

@@ -23,6 +23,7 @@ EXAMPLES = {
     "data_dir": ("/srv/data", Path("/srv/data")),
     "trusted_keys": (["a", "b"], ("a", "b")),
     "require_signature": (True, True),
+    "rollback_protection": (False, False),
     "disabled_plugins": (["s3", "git"], ("s3", "git")),
     "add_default_labels": (False, False),
     "cache_max_bytes": (12, 12),
@@ -300,6 +301,7 @@ def test_a_removed_working_directory_means_no_project_file(tmp_path, monkeypatch
         'config_dir = "/x"',
         'cache_dir = "x"',
         "require_signature = false",
+        "rollback_protection = false",
     ],
 )
 def test_a_project_cannot_loosen_trust(line):
@@ -313,6 +315,7 @@ def test_a_project_cannot_loosen_trust(line):
     ]
     assert caught[0].filename == __file__
     assert (found.trusted_keys, found.require_signature) == (("user",), True)
+    assert found.rollback_protection is True
     assert str(found.config_dir) == os.environ["FLOWHOLD_CONFIG_DIR"]
     assert str(found.cache_dir) == os.environ["FLOWHOLD_CACHE_DIR"]
 

@@ -33,6 +33,15 @@ def import_late():
     return moto
 
 
+@task
+def import_perhaps():
+    try:
+        import moto
+    except ImportError:
+        return "without it"
+    return moto
+
+
 def flow_of(called, *arguments, name="etl"):
     with Flow(name) as flow:
         called(*arguments)
@@ -145,17 +154,24 @@ def test_what_is_not_checked_is_built(build, engine):
         storage.get_env_runner().run()
 
 
-def test_an_import_that_would_fail_later_warns(build):
-    storage, warned = build(flow_of(import_late))
+def test_an_import_that_would_fail_later_fails_the_build(build):
+    with pytest.raises(BuildError) as caught:
+        build(flow_of(import_late))
+    said = str(caught.value)
+    assert "flow 'etl' imports 'moto' when it runs, and the image has it not" in said
+    assert "python_dependencies=" in said
+
+
+def test_an_import_whose_failure_may_be_handled_warns(build):
+    storage, warned = build(flow_of(import_perhaps))
     (line,) = warned
     assert "flow 'etl' imports 'moto' when it runs, and the image has it not" in line
-    assert "python_dependencies=" in line
-    assert storage.get_env_runner().run().state == "failed"
+    assert storage.get_env_runner().run().result == "without it"
 
 
 def test_a_warning_that_is_an_error_stops_no_build_halfway(make, engine):
     storage = make(image_name="halfway", image_tag="v1")
-    storage.add_flow(flow_of(import_late))
+    storage.add_flow(flow_of(import_perhaps))
     with pytest.raises(UserWarning, match="moto"):
         storage.build()
     with engine.client() as client:
@@ -163,27 +179,33 @@ def test_a_warning_that_is_an_error_stops_no_build_halfway(make, engine):
         assert client.api.containers(all=True) == []
 
 
-def test_retries_and_caching_without_a_result_warn(build):
-    _, warned = build(prefect1(cache_for=60), pickle_modules=[__name__])
-    assert len(warned) == 2
-    assert all("flow 'of prefect': nothing keeps the value of task" in it for it in warned)
-    assert all("result=" in it for it in warned)
+def test_retries_without_a_result_fail_the_build(build):
+    with pytest.raises(BuildError) as caught:
+        build(prefect1(), pickle_modules=[__name__])
+    assert "flow 'of prefect': nothing keeps the value of task 'load'" in str(caught.value)
+    assert "result=" in str(caught.value)
+
+
+def test_caching_without_a_result_warns(build):
+    _, (line,) = build(prefect1(retries=0, cache_for=60), pickle_modules=[__name__])
+    assert "flow 'of prefect': nothing keeps the value of task 'store'" in line
+    assert "result=" in line
 
 
 @pytest.mark.parametrize(
-    ("options", "count"),
+    ("options", "severities"),
     [
-        ({}, 1),
-        ({"retries": 0}, 0),
-        ({"key": None}, 0),
-        ({"result": LocalResult("results")}, 0),
-        ({"retries": 0, "cache_for": 60}, 1),
+        ({}, [healthcheck.ERROR]),
+        ({"retries": 0}, []),
+        ({"key": None}, []),
+        ({"result": LocalResult("results")}, []),
+        ({"retries": 0, "cache_for": 60}, [healthcheck.WARNING]),
+        ({"cache_for": 60}, [healthcheck.ERROR, healthcheck.WARNING]),
     ],
 )
-def test_only_what_depends_on_a_result_is_told_of(options, count):
+def test_only_what_depends_on_a_result_is_told_of(options, severities):
     lines = healthcheck.missing_results(prefect1(**options))
-    assert len(lines) == count
-    assert all(line.startswith(healthcheck.WARNING) for line in lines)
+    assert [line[: line.index(":") + 1] for line in lines] == severities
 
 
 def test_a_flow_with_a_result_and_flows_of_flowhold_need_none():

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from flowhold import Flow
 from flowhold.errors import ConfigurationError
 from flowhold_storage_docker import Docker
 from flowhold_storage_docker.naming import (
@@ -16,7 +17,12 @@ from flowhold_storage_docker.naming import (
     repository_of,
     split_base,
 )
-from flowhold_storage_docker.options import check_build_kwargs, check_directory, check_file
+from flowhold_storage_docker.options import (
+    check_build_kwargs,
+    check_directory,
+    check_file,
+    check_requirements,
+)
 from flowhold_storage_docker.origin import source_of
 
 REGISTRIES = {
@@ -108,7 +114,7 @@ def test_names_that_cannot_be_are_an_error(name):
             Docker(image_name=name)
 
 
-@pytest.mark.parametrize("tag", ["v1", "1.0", "_x", "A-b_c.d", "a" * 128, new_tag()])
+@pytest.mark.parametrize("tag", ["v1", "1.0", "_x", "A-b_c.d", "a" * 128])
 def test_tags(tag):
     assert check_tag(tag) == tag
 
@@ -125,6 +131,7 @@ def test_tags_that_cannot_be_are_an_error(tag):
 
 def test_a_new_tag_is_of_its_time():
     first, second = new_tag(), new_tag()
+    assert check_tag(first) == first
     assert first < second
     assert re.fullmatch(r"\d{4}-\d\d-\d\dt\d\d-\d\d-\d\d-\d{6}-00-00", first)
 
@@ -212,6 +219,30 @@ def test_folders_that_cannot_be_are_an_error(path):
 def test_paths_of_flows_that_cannot_be_are_an_error(path):
     with pytest.raises(ConfigurationError, match="cannot be the path of a flow"):
         check_file(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-r x", " --index-url=x", "-", "a\nb", "a\0", "a\tb", "\ufeffa", "a\u2028b", "\ud800", ""],
+)
+def test_requirements_that_cannot_be_are_an_error(text):
+    with pytest.raises(ConfigurationError, match="python_dependencies"):
+        Docker(python_dependencies=["fine", text])
+
+
+def test_requirements_are_a_list_of_their_own():
+    given = ["a[b]>=1,<2; python_version > '3'", "c @ https://host.test/c.whl"]
+    assert check_requirements(given) == given
+    assert check_requirements(given) is not given
+    assert check_requirements("a") == ["a"]
+    assert check_requirements([]) is None
+
+
+def test_no_flow_takes_the_place_of_what_the_image_keeps_of_it(tmp_path):
+    storage = Docker(path="/opt/flowhold/flows/etl.json")
+    storage.add_flow(Flow("etl"))
+    with pytest.raises(ConfigurationError, match="where the image keeps its own"):
+        storage.create_dockerfile_object(tmp_path / "context")
 
 
 def test_arguments_of_a_build_are_those_that_are_not_ours():

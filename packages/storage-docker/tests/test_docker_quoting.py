@@ -256,7 +256,7 @@ def test_an_image_of_a_dockerfile_with_another_escape_character_has_it_too(engin
         image_tag="backtick",
         dockerfile="Own.dockerfile",
         env_vars=given,
-        files=files | {os.path.abspath("app"): "relative"},
+        files=files | {os.path.abspath("app"): "\ufeffrelative"},
         flowhold_directory='/srv/it\'s "$A" \\ `',
         extra_dockerfile_commands=["ENV LAST=`$A `\n  LAST2=`\\", "# A comment `"],
         # Nothing is asked of an index.
@@ -268,7 +268,7 @@ def test_an_image_of_a_dockerfile_with_another_escape_character_has_it_too(engin
     environment, data, flows, *_ = found
     wanted |= {"OWN": "c:\\", "MORE": "a$b", "LAST": "$A", "LAST2": "\\"}
     assert {name: environment.get(name) for name in wanted} == wanted
-    mine = {"/app/of mine.txt": "mine", "/work/relative/of mine.txt": "mine"}
+    mine = {"/app/of mine.txt": "mine", "/work/\ufeffrelative/of mine.txt": "mine"}
     assert data == placed | mine
     assert flows == {"etl": ["etl", 7]}
 

@@ -304,6 +304,12 @@ def test_a_push_that_fails_leaves_the_image_to_be_pushed_again(make, nowhere):
     assert storage.get_env_runner().run().result == "kept"
 
 
+def test_what_could_not_be_pushed_is_not_registered(make, nowhere):
+    with pytest.raises(TransferError):
+        flowhold.register(flow_of("kept"), storage=make(nowhere))
+    assert [*flowhold.Catalog().names()] == []
+
+
 def test_an_image_that_is_not_in_the_registry_is_told_of(engine, docker_registry):
     with pytest.raises(ObjectNotFoundError, match=r"there is no image .*/no-such:v1") as caught:
         Docker(base_image=f"{docker_registry.host}/no-such:v1").pull_image()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ OWN = {
     "onbuild": 'FROM python:3-slim\nONBUILD RUN ["true"]\n',
     "backtick": f"# escape=`\n{BACKTICK}",
     "no_directive": f"# A comment.\n# escape=`\n{BACKTICK.replace('`', chr(92))}",
+    "unknown_directive": f"# odd=x\n# escape=`\n{BACKTICK.replace('`', chr(92))}",
     "bom": f"\ufeff# escape=`\n{BACKTICK}",
 }
 VARIABLES = {
@@ -267,3 +269,48 @@ def test_changing_one_flow_changes_one_file(tmp_path):
         ".flowhold-image/flows/two.flow",
         ".flowhold-image/flows/two.json",
     }
+
+
+def test_the_longest_names_of_flows_do_not_hinder(tmp_path):
+    text = rendered(tmp_path, PLAIN, ["x" * 70_000, "y" * 70_000])
+    assert "image.title=" in text
+    assert max(map(len, text.splitlines())) < 1_000
+
+
+REVISIONS = {
+    "main": "flowhold @ git+https://host.test/flowhold@main#subdirectory=packages/core",
+    "v1.0": "flowhold @ git+https://host.test/flowhold@v1.0#subdirectory=packages/core",
+    "fix/a-b": "flowhold @ git+https://host.test/flowhold@fix/a-b#subdirectory=packages/core",
+    "flowhold-next": "flowhold @ git+https://host.test/flowhold@flowhold-next"
+    "#subdirectory=packages/core",
+    "1.0": "flowhold==1.0",
+    "1.0.dev3+g1a2b": "flowhold==1.0.dev3+g1a2b",
+    "flowhold": "flowhold",
+    "flowhold[s3] >= 1": "flowhold[s3] >= 1",
+}
+
+
+@pytest.fixture
+def repository(monkeypatch):
+    """A Flowhold that knows its repository."""
+    found = Message()
+    found["Project-URL"] = "Source, https://host.test/flowhold"
+    monkeypatch.setattr("importlib_metadata.metadata", lambda name: found)
+
+
+@pytest.mark.parametrize("version", REVISIONS)
+def test_versions_are_releases_or_revisions_or_what_pip_takes(version, tmp_path, repository):
+    text = rendered(tmp_path, {**PLAIN, "flowhold_version": version})
+    assert f'"--", "{REVISIONS[version]}"]\n' in text
+
+
+@pytest.mark.parametrize("version", ["a b", "a;b", "main#egg=x", "-x", "..", "a..b", "a\nb", 1.0])
+def test_versions_that_are_none_are_an_error(version, tmp_path, repository):
+    with pytest.raises(ConfigurationError, match="flowhold_version"):
+        rendered(tmp_path, {**PLAIN, "flowhold_version": version})
+
+
+def test_a_revision_of_an_unknown_repository_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib_metadata.metadata", lambda name: Message())
+    with pytest.raises(ConfigurationError, match="which repository has it"):
+        rendered(tmp_path, {**PLAIN, "flowhold_version": "main"})

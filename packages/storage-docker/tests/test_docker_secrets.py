@@ -15,7 +15,7 @@ import pytest
 
 import flowhold
 from flowhold import Flow, task
-from flowhold.errors import StorageError
+from flowhold.errors import FlowholdError, StorageError
 
 CANARY = "canary-4f1d-of-the-host"
 
@@ -117,6 +117,20 @@ def test_a_container_that_cannot_be_started_tells_no_secret(make, monkeypatch):
     with pytest.raises(ValueError, match="unable to find user") as caught:
         storage.get_env_runner().run({"COLOUR": f"{CANARY} by env"})
     assert CANARY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_no_frame_of_an_error_holds_a_secret(make, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_SECRET_TOKEN", CANARY)
+    storage = make(secrets=["TOKEN"], run_kwargs={"working_dir": "relative"})
+    storage.add_flow(Flow("etl"))
+    with pytest.raises(FlowholdError) as caught:
+        storage.build().get_env_runner().run()
+    error = caught.value
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get("__name__") != __name__:
+                assert CANARY not in repr(frame.f_locals)
+        error = error.__cause__ or error.__context__
 
 
 def test_a_login_of_docker_is_in_nothing_that_stays(make, tmp_path):

@@ -1,9 +1,14 @@
-"""GitHub, GitLab, Bitbucket and CodeCommit hold what every storage has to."""
+"""GitHub, GitLab, Bitbucket and CodeCommit hold what every storage has to.
+
+Of those that find a flow in the same way, one is drawn; the others are for long runs.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import random
 from functools import partial
 
 import pytest
@@ -15,6 +20,9 @@ from .forges.cases import BASIC, TOKEN, USER, VARIABLES, forge_of
 
 PATH = "flows/kit_flows.py"
 KEY = "canary-key-id"
+DRAWN = random.Random(os.environ["FLOWHOLD_TEST_SEED"]).choice(
+    ["github", "gitlab", "cloud", "server"]
+)
 
 
 def place_in(repository):
@@ -26,6 +34,11 @@ def place_in(repository):
         repository.branches[repository.default] = sha
 
     return place
+
+
+def sampled(suite):
+    """Leave a class of tests to long runs, unless its forge is drawn."""
+    return suite if suite.name == DRAWN else pytest.mark.long(suite)
 
 
 class ForgeSuite(StorageTests):
@@ -54,18 +67,22 @@ class ForgeSuite(StorageTests):
         return place_in(forge.fake.repository)
 
 
+@sampled
 class TestGitHub(ForgeSuite):
     name = "github"
 
 
+@sampled
 class TestGitLab(ForgeSuite):
     name = "gitlab"
 
 
+@sampled
 class TestBitbucketCloud(ForgeSuite):
     name = "cloud"
 
 
+@sampled
 class TestBitbucketServer(ForgeSuite):
     name = "server"
 

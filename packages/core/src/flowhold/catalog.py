@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import urllib.parse
-from collections.abc import Container, Iterator
+import warnings
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 
 from flowhold import settings
+from flowhold.entries import folder_of, key_of, name_in, number_in, split_name
 from flowhold.errors import (
     ConfigurationError,
     FlowholdError,
@@ -18,17 +20,18 @@ from flowhold.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
     SerializationError,
+    SignatureError,
     StorageError,
 )
 from flowhold.parallel import in_order
 from flowhold.reference import Reference, now
+from flowhold.seen import Seen
+from flowhold.signing import Signer, as_signer
 from flowhold.store import open_store
-from flowhold.trust import check_trust
+from flowhold.trust import is_trusted
 
 __all__ = ["Catalog", "split_name"]
 
-_DIGITS = 10
-_MAX_NAME = 255
 _UNSEEN = 3
 
 
@@ -36,7 +39,8 @@ class Catalog:
     """References by flow name and version.
 
     Each version is one object, ``<flow name, percent-encoded>/<version>.json``, which is created
-    and never changed: of concurrent registrations each gets a version of its own.
+    and never changed: of concurrent registrations each gets a version of its own. What this machine
+    has seen in a catalog is remembered, and no older version is the newest any more.
 
     Args:
         url: ``file:///…``, ``s3://bucket/prefix``, ``gs://…``, ``az://container/…`` or a path;
@@ -51,21 +55,32 @@ class Catalog:
     def __repr__(self) -> str:
         return f"Catalog({self.url!r})"
 
-    def add(self, reference: Reference, *, newest: int | None = None) -> Reference:
+    def add(
+        self,
+        reference: Reference,
+        *,
+        newest: int | None = None,
+        sign: Signer | str | Sequence[str] | None = None,
+    ) -> Reference:
         """Store a reference as the next version of its flow and return it with that version.
 
         Args:
-            reference: What to store.
+            reference: What to store. One that is signed, for its version, stays as it is.
             newest: The newest version so far, where that is known: saves a request.
+            sign: Name or path of a private key, or several: what is stored is signed with it.
+
+        Raises:
+            SignatureError: The reference is signed for another version than this would be.
+            IntegrityError: The catalog has lost versions that this machine has seen.
         """
+        signer = as_signer(sign)
         number = (self._newest(reference.flow) if newest is None else newest) + 1
         unseen = 0
         while True:
-            stored = replace(reference, version=number)
-            key = self._key(reference.flow, number)
+            stored = _numbered(reference, number, signer)
+            key = key_of(reference.flow, number)
             try:
                 self.store.put(key, stored.to_json().encode(), if_absent=True)
-                return stored
             except ObjectExistsError as error:
                 seen = self._newest(reference.flow)
                 unseen += seen < number
@@ -77,13 +92,17 @@ class Catalog:
                         hint="look for what refuses to create objects there, such as a policy",
                     ) from error
                 number = max(seen + 1, number)
+            else:
+                self._note(stored)
+                return stored
 
     def get(self, name: str, version: int | None = None) -> Reference:
         """Return a version of a flow, by default the newest.
 
         Raises:
             FlowNotFoundError: There is no such flow or version.
-            SerializationError: The entry is damaged.
+            SerializationError: The entry is damaged, or is not of that flow and version.
+            IntegrityError: The newest is older than one that this machine has seen.
         """
         number = self._newest(name) if version is None else version
         if version is None and not number:
@@ -92,7 +111,7 @@ class Catalog:
                 location=name,
                 hint="`flowhold list` shows what is there",
             )
-        key = self._key(name, number)
+        key = key_of(name, number)
         try:
             data = self.store.get(key)
         except ObjectNotFoundError as error:
@@ -108,23 +127,47 @@ class Catalog:
             raise SerializationError(
                 f"the catalog entry {key} is damaged: {error}", location=key, hint=error.hint
             ) from error
-        if reference.flow != name or (reference.signed is None and reference.version != number):
+        if (reference.flow, reference.version) != (name, number):
             raise SerializationError(
                 f"the catalog entry {key} is of {reference.flow}@{reference.version}", location=key
             )
-        return replace(reference, version=number)
+        self._note(reference)
+        return reference
 
     def newest(self, name: str) -> Reference | None:
         """Return the newest version of a flow, or None where there is none."""
         number = self._newest(name)
         return self.get(name, number) if number else None
 
-    def rollback(self, name: str, version: int) -> Reference:
-        """Add an older version of a flow again, as its newest, and return that."""
-        return self.add(replace(self.get(name, version), created=now()))
+    def rollback(
+        self, name: str, version: int, *, sign: Signer | str | Sequence[str] | None = None
+    ) -> Reference:
+        """Add an older version of a flow again, as its newest, and return that.
+
+        Args:
+            name: The flow.
+            version: Which.
+            sign: Name or path of a private key, or several, to sign the new version with.
+
+        Raises:
+            SignatureError: That version is signed, and this has no key to sign the new one; or its
+                signature is of nobody who is trusted.
+        """
+        signer, reference = as_signer(sign), self.get(name, version)
+        if signer:
+            reference = signer.vouched(reference)
+        elif reference.signed is not None:
+            raise SignatureError(
+                f"{name}@{version} is signed, and a new version needs a signature of its own",
+                location=name,
+                hint="`flowhold rollback --sign KEY`, or the argument sign=, makes one",
+            )
+        return self.add(replace(reference, created=now(), signed=None), sign=signer)
 
     def prune(self, name: str, keep: int, *, dry_run: bool = False) -> list[Reference]:
         """Remove all but the newest versions of a flow, and the objects that only they use.
+
+        Of a version that would not load for want of a trusted signature the object stays.
 
         Args:
             name: The flow.
@@ -147,14 +190,13 @@ class Catalog:
         if dry_run or not doomed:
             return doomed
         used = self._objects(except_for={(name, reference.version) for reference in doomed})
-        alone = []
-        for reference in doomed:
-            if reference.pinned and _object(reference) not in used:
-                check_trust(reference)
-                alone.append((_object(reference), reference.open_storage()))
+        own = [each for each in doomed if each.pinned and _object(each) not in used]
+        alone = [(_object(each), each.open_storage()) for each in own if is_trusted(each)]
+        if len(alone) < len(own):
+            warnings.warn("objects of versions that no trusted key has signed stay", stacklevel=2)
         # The entries go first: better an object without an entry than the other way round.
         for reference in doomed:
-            self.store.delete(self._key(name, reference.version or 0))
+            self.store.delete(key_of(name, reference.version or 0))
         # A version may have been added meanwhile, by a rollback for example.
         used = self._objects(except_for=()) if alone else used
         for stored, storage in alone:
@@ -179,8 +221,8 @@ class Catalog:
 
     def versions(self, name: str) -> list[int]:
         """Return the versions of a flow, oldest first."""
-        prefix = self._key(name, 0).rpartition("/")[0] + "/"
-        return [number for info in self.store.list(prefix) if (number := _number(info.key))]
+        prefix = f"{folder_of(name)}/"
+        return [number for info in self.store.list(prefix) if (number := number_in(info.key))]
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """Yield each flow's name and newest version, from one listing of the catalog."""
@@ -190,66 +232,62 @@ class Catalog:
 
     def references(self) -> Iterator[tuple[str, int, Reference | FlowholdError]]:
         """Yield each flow's name, newest version, and its reference or why it cannot be read."""
+        seen = self._seen
 
         def read(entry: tuple[str, int]) -> tuple[str, int, Reference | FlowholdError]:
+            name, number = entry
             try:
-                return *entry, self.get(*entry)
+                # It may have been seen only after the listing; then this is a newer one.
+                behind = number < seen.newest(folder_of(name))
+                return name, number, self.get(name, None if behind else number)
             except FlowholdError as error:
-                return *entry, error
+                return name, number, error
 
         yield from (map if self.store.local else in_order)(read, self.entries())
 
     def _all(self) -> Iterator[tuple[str, int]]:
         for info in self.store.list():
-            if number := _number(info.key):
-                yield urllib.parse.unquote(info.key.partition("/")[0]), number
+            if number := number_in(info.key):
+                yield name_in(info.key), number
+
+    @property
+    def _seen(self) -> Seen:
+        root = getattr(self.store, "root", None) if self.store.local else None
+        if isinstance(root, Path):
+            return Seen(os.path.realpath(root))
+        return Seen(self.url.rstrip("/"))
 
     def _newest(self, name: str) -> int:
-        return max(self.versions(name), default=0)
+        seen, folder = self._seen, folder_of(name)
+        # First what was seen: versions that others add meanwhile are no reason to complain.
+        before = seen.newest(folder)
+        number = max(self.versions(name), default=0)
+        seen.check(folder, before, number)
+        return number
 
-    def _key(self, name: str, version: int) -> str:
-        # A name of dots only would be a path of its own.
-        try:
-            encoded = urllib.parse.quote(name, safe="").replace(".", "%2E")
-        except UnicodeEncodeError:
-            encoded = ""
-        if not 1 <= len(encoded) <= _MAX_NAME:
-            raise ConfigurationError(
-                f"the flow name {name[:60]!r} cannot be in a catalog",
-                hint=f"its percent-encoded form must have 1 to {_MAX_NAME} characters",
-            )
-        return f"{encoded}/{version:0{_DIGITS}}.json"
+    def _note(self, reference: Reference) -> None:
+        """Note a version as seen, unless it would not load: anybody can write a high number."""
+        seen, folder, number = self._seen, folder_of(reference.flow), reference.version or 0
+        if number > seen.newest(folder):
+            with suppress(FlowholdError):
+                if is_trusted(reference):
+                    seen.note(folder, number)
 
 
-def split_name(text: str) -> tuple[str, int | None]:
-    """Split ``NAME`` or ``NAME@VERSION``.
-
-    Raises:
-        ConfigurationError: What is behind the last ``@`` is not a version.
-    """
-    name, at, version = text.rpartition("@")
-    if not at:
-        return text, None
-    if (
-        not name
-        or not version.isascii()
-        or not version.isdigit()
-        or len(version) > _DIGITS
-        or not int(version)
-    ):
-        raise ConfigurationError(
-            f"{text!r} is not NAME or NAME@VERSION", hint="versions are whole numbers from 1"
+def _numbered(reference: Reference, number: int, signer: Signer | None) -> Reference:
+    """Return the reference as a version, which a signature covers, so that it is of no other."""
+    if signer:
+        return signer(replace(reference, version=number, signed=None))
+    if reference.signed is not None and reference.version != number:
+        raise SignatureError(
+            f"{reference.flow}@{reference.version} is signed as that version, and would be "
+            f"version {number}",
+            location=reference.location,
+            hint="sign it anew: `--sign KEY`, or the argument sign=",
         )
-    return name, int(version)
+    return replace(reference, version=number)
 
 
 def _object(reference: Reference) -> tuple[str, str]:
     """Return what tells objects apart; options do not, so that in doubt an object stays."""
     return str(reference.storage.get("type")), reference.location
-
-
-def _number(key: str) -> int:
-    """Return the version that a key is of; 0 for a key that is none."""
-    stem = key.rpartition("/")[2].removesuffix(".json")
-    valid = key.count("/") == 1 and key.endswith(".json") and stem.isascii() and stem.isdigit()
-    return int(stem) if valid and len(stem) == _DIGITS else 0

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowhold import environment
+from flowhold import environment, keyring
 from flowhold._secrets import locate, resolve
 from flowhold.calls import describe
 from flowhold.errors import FlowholdError, FlowNotFoundError, IntegrityError
 from flowhold.loading import load_reference
 from flowhold.reference import Reference
+from flowhold.signing import examine, signed_by
 from flowhold.trust import check_trust
 
 __all__ = ["Check", "check_reference"]
@@ -67,10 +68,9 @@ def _of_bytes(reference: Reference) -> Iterator[Check]:
     storage: Any = None
 
     def trust() -> str:
-        check_trust(reference)
-        return (
-            "signed by a trusted key" if reference.signed else "not signed, and none is asked for"
-        )
+        nonlocal reference
+        reference = check_trust(reference)
+        return "; ".join(filter(None, (_signature(reference), _original(reference))))
 
     def plugin() -> str:
         nonlocal storage
@@ -88,6 +88,33 @@ def _of_bytes(reference: Reference) -> Iterator[Check]:
             yield _failed(name, error)
             return
     yield from _of_object(reference, storage)
+
+
+def _signature(reference: Reference) -> str:
+    """Return what is known of the signatures of a reference that may load."""
+    if reference.signed is None:
+        return "not signed, and none is asked for"
+    if not keyring.is_strict():
+        return f"signed by {signed_by(reference)}, not checked: no key is trusted here"
+    good = [each for each in examine(reference) if each.problem is None]
+    return f"signed by {', '.join(map(str, good))}, trusted"
+
+
+def _original(reference: Reference) -> str:
+    """Return what is known of the signature of what a reference is a copy of, if it had one."""
+    origin = reference.extra.get("copied_from")
+    document = origin.get("signed") if isinstance(origin, Mapping) else None
+    if document is None:
+        return ""
+    try:
+        original = Reference.from_dict(document)
+        if (original.flow, original.sha256) != (reference.flow, reference.sha256):
+            return "what it says it is a copy of was signed for other bytes"
+        good = [str(each) for each in examine(original) if each.problem is None]
+    except FlowholdError as error:
+        return f"what it says it is a copy of cannot be checked: {error}"
+    checked = f"{', '.join(good)}, trusted" if good else f"{signed_by(original)}, not checked"
+    return f"a copy of {original.flow}@{original.version}, signed by {checked}"
 
 
 def _of_object(reference: Reference, storage: Any) -> Iterator[Check]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from flowhold.catalog import Catalog
 from flowhold.errors import ObjectExistsError, StorageError
 from flowhold.reference import Reference, now
+from flowhold.signing import Signer
 from flowhold.storage.base import Storage
 from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.objects import ObjectStorage
@@ -18,20 +20,27 @@ __all__ = ["copy_flows"]
 
 
 def copy_flows(
-    references: Iterable[Reference], storage: Storage, catalog: Catalog
+    references: Iterable[Reference],
+    storage: Storage,
+    catalog: Catalog,
+    *,
+    sign: Signer | None = None,
 ) -> Iterator[Reference]:
     """Copy flows one after another into a storage and a catalog, and yield the new references.
 
     A copy has the bytes, digest, kind, fingerprint, environment and time of the original, and the
     field ``copied_from``. It asks for the secrets and has the labels of both storages, and the
-    original's ``result`` where the storage has none of its own. It is not signed.
+    original's ``result`` where the storage has none of its own. As it names another storage, the
+    signature of the original is not its own: it is in ``copied_from``, with all that it is over.
 
     Args:
         references: What to copy, oldest first.
         storage: Where to put the bytes.
         catalog: What the copies become the next versions in.
+        sign: What signs the copies; without it they are not signed.
 
     Raises:
+        SignatureError: The original is signed by nobody who is trusted.
         DuplicateFlowError: A flow of that name was added to the storage itself.
         StorageError: One of them is floating or not kept as an object, or the storage cannot keep
             its kind; or reading or writing failed. Those before it are copied.
@@ -45,27 +54,36 @@ def copy_flows(
         )
     taken: set[str] = set()
     for reference in references:
-        copied = _put(reference, storage, taken)
-        origin = {
-            "version": reference.version,
-            "storage": reference.storage.get("type"),
-            "location": reference.location,
-            "at": now(),
-        }
+        trusted = check_trust(reference) if sign is None else sign.vouched(reference)
+        copied = _put(trusted, storage, taken)
         yield catalog.add(
             replace(
                 copied,
                 created=reference.created,
                 fingerprint=reference.fingerprint,
-                extra={**reference.extra, "copied_from": origin},
-            )
+                extra={**reference.extra, "copied_from": _origin(reference)},
+            ),
+            sign=sign,
         )
+
+
+def _origin(reference: Reference) -> dict[str, Any]:
+    """Return what a copy says of its original; of one that is signed, all of it."""
+    origin = {
+        "version": reference.version,
+        "storage": reference.storage.get("type"),
+        "location": reference.location,
+        "at": now(),
+    }
+    if reference.signed is not None:
+        return {**origin, "signed": reference.signed}
+    before = reference.extra.get("copied_from")
+    return origin if before is None else {**origin, "copied_from": before}
 
 
 def _put(reference: Reference, storage: FetchedStorage, taken: set[str]) -> Reference:
     """Put the bytes of a flow into a storage like this one, and return the reference to them."""
     name = reference.flow
-    check_trust(reference)
     source = reference.open_storage()
     found = pick(source._records, name)
     if found is None or reference.sha256 is None or not isinstance(source, FetchedStorage):

@@ -130,11 +130,11 @@ class StorageUnavailableError(StorageError, ConnectionError):
 
 
 class IntegrityError(FlowholdError):
-    """Bytes are not the bytes that were recorded; nothing of them was run."""
+    """Bytes are not those that were recorded, or a catalog was set back; nothing was run."""
 
 
 class SignatureError(FlowholdError):
-    """A reference is unsigned or its signature does not hold."""
+    """A reference is unsigned or no signature of it counts, or it cannot be signed or checked."""
 
 
 class UnverifiedError(FlowholdError):

@@ -25,7 +25,7 @@ def extract(reference: Reference, folder: Path) -> None:
         SignatureError: The settings ask for a signature that the reference does not have.
         StorageError: The code cannot be had; some storages have none to look at.
     """
-    check_trust(reference)
+    reference = check_trust(reference)
     reference.open_storage().extract(reference.flow, folder)
 
 

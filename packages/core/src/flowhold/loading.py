@@ -44,7 +44,7 @@ def load(
         FlowNotFoundError: There is no such flow.
         IntegrityError: Its bytes are not those that were recorded.
         UnverifiedError: Nothing is recorded to check its bytes by.
-        SignatureError: The settings ask for a signature that it does not have.
+        SignatureError: The settings ask for a signature of a trusted key, and none holds.
     """
     found = find_reference(source, catalog=catalog)
     if isinstance(found, Reference):
@@ -72,7 +72,7 @@ def load_script(target: str) -> Any:
 
 def load_reference(reference: Reference, *, allow_unverified: bool = False) -> Any:
     """Load the flow of a reference; see :func:`load`."""
-    check_trust(reference)
+    reference = check_trust(reference)
     storage = reference.open_storage()
     flow = storage.get_flow(reference.flow, allow_unverified=allow_unverified)
     # A module gives the same object every time; what is noted here is of this load only.
@@ -91,8 +91,8 @@ def env_runner_of(reference: Reference) -> EnvRunner | None:
     Raises:
         FlowholdError: As of :func:`load`.
     """
-    check_trust(reference)
-    return reference.open_storage().get_env_runner(reference.flow)
+    trusted = check_trust(reference)
+    return trusted.open_storage().get_env_runner(trusted.flow)
 
 
 def find_reference(

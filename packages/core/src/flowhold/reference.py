@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -10,13 +9,14 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from flowhold.dsse import Envelope
 from flowhold.errors import SerializationError
 from flowhold.storage.records import Record
 
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
 
-__all__ = ["KINDS", "SCHEMA", "Reference", "now"]
+__all__ = ["KINDS", "PAYLOAD_TYPE", "SCHEMA", "Reference", "now"]
 
 SCHEMA = "flowhold.reference/1"
 KINDS = ("pickle", "script", "bundle", "image", "module")
@@ -80,9 +80,10 @@ class Reference:
         return sorted({*(storage.get("labels") or []), *(storage.get("default_labels") or [])})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types, unknown ones included."""
+        """Return the fields as JSON types, unknown ones included; and ``signed`` if it is."""
         known = {name: getattr(self, name) for name in _FIELDS}
-        return {**self.extra, **known}
+        signed = {} if self.signed is None else {"signed": self.signed}
+        return {**self.extra, **known, **signed}
 
     def to_json(self) -> str:
         """Return the document; of a signed reference, the signed one as it was read."""
@@ -96,24 +97,35 @@ class Reference:
         Raises:
             SerializationError: It is not one, or a newer major version of the schema.
         """
-        document = _parse(text)
-        if isinstance(document, dict) and "payloadType" in document:
-            try:
-                payload = base64.b64decode(document["payload"], validate=True)
-                known = document["payloadType"] == PAYLOAD_TYPE
-                document["signatures"] = [dict(entry) for entry in document["signatures"]]
-            except (KeyError, TypeError, ValueError) as error:
-                raise SerializationError("this is not a signed reference") from error
-            if not known:
-                raise SerializationError(
-                    f"this signs a {document['payloadType']!r}, not a reference"
-                )
-            return replace(cls.from_dict(_parse(payload)), signed=document)
-        return cls.from_dict(document)
+        return cls.from_dict(_parse(text))
 
     @classmethod
     def from_dict(cls, document: Any) -> Reference:
-        """Read a reference from its fields; see :meth:`from_json`."""
+        """Read a reference from its fields, or from a signed one; see :meth:`from_json`."""
+        if not isinstance(document, Mapping) or not {"payloadType", "signed"} & document.keys():
+            return cls._from_fields(document)
+        if "payloadType" in document:
+            return cls._from_envelope(document)
+        # Fields beside what is signed are for who reads them, and must say the same.
+        reference = cls._from_envelope(document["signed"])
+        beside = {name: value for name, value in document.items() if name in _FIELDS}
+        signed = {name: getattr(reference, name) for name in beside}
+        if _canonical(beside) != _canonical(signed):
+            raise SerializationError("the fields of this reference are not those that are signed")
+        return reference
+
+    @classmethod
+    def _from_envelope(cls, document: Any) -> Reference:
+        envelope = Envelope.from_document(document)
+        if envelope.payload_type != PAYLOAD_TYPE:
+            raise SerializationError(f"this signs a {envelope.payload_type!r}, not a reference")
+        content = _parse(envelope.payload)
+        if isinstance(content, dict) and {"payloadType", "signed"} & content.keys():
+            raise SerializationError("this is not a reference: what is signed is signed itself")
+        return replace(cls._from_fields(content), signed=document)
+
+    @classmethod
+    def _from_fields(cls, document: Any) -> Reference:
         schema = document.get("schema") if isinstance(document, Mapping) else None
         if not isinstance(schema, str) or schema.partition("/")[0] != SCHEMA.partition("/")[0]:
             raise SerializationError(
@@ -176,8 +188,23 @@ class Reference:
 
 def _parse(text: str | bytes) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
+        raise SerializationError(f"this is not a reference: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what readers could take for different documents."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is in it twice")
+    return found
+
+
+def _canonical(document: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(document, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
         raise SerializationError(f"this is not a reference: {error}") from error
 
 

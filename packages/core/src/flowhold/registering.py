@@ -16,6 +16,7 @@ from flowhold.errors import ConfigurationError, DuplicateFlowError, StorageError
 from flowhold.flows import Flow
 from flowhold.parallel import for_each
 from flowhold.reference import Reference
+from flowhold.signing import Signer, as_signer
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import COMPARED, option_parameters
@@ -46,12 +47,13 @@ class _Candidate:
     newest: int | None = None
     looked: float = 0
 
-    def look_up(self, catalog: Catalog) -> None:
-        """Take over the newest version if it is of the flow as it is now."""
+    def look_up(self, catalog: Catalog, signer: Signer | None) -> None:
+        """Take over the newest version if it is of the flow as it is now, signed as it will be."""
         newest = catalog.newest(self.flow.name)
         self.newest = newest.version if newest else 0
         self.looked = time.monotonic()
-        if newest is not None and self._is_same(newest):
+        signed = newest is not None and (signer is None or signer.has_signed(newest))
+        if newest is not None and signed and self._is_same(newest):
             self.reference, self.unchanged = newest, True
 
     def _is_same(self, newest: Reference) -> bool:
@@ -63,12 +65,12 @@ class _Candidate:
             and self.storage.still_has(record)
         )
 
-    def add_to(self, catalog: Catalog) -> None:
+    def add_to(self, catalog: Catalog, signer: Signer | None) -> None:
         """Add what was built as a new version."""
         assert self.reference is not None  # noqa: S101
         # What was seen a while ago may have been pruned, and its number must not be used again.
         known = self.newest if time.monotonic() - self.looked < _FRESH else None
-        self.reference = catalog.add(self.reference, newest=known)
+        self.reference = catalog.add(self.reference, newest=known, sign=signer)
         if isinstance(self.flow, Flow) and self.flow.storage is None:
             self.flow.storage = self.storage
 
@@ -79,6 +81,7 @@ def register(
     catalog: Catalog | str | os.PathLike[str] | None = None,
     storage: Storage | None = None,
     force: bool = False,
+    sign: Signer | str | Sequence[str] | None = None,
 ) -> Reference | None:
     """Store a flow and add it to the catalog, unless its newest version is the same.
 
@@ -87,6 +90,8 @@ def register(
         catalog: Where to add it; default: as :class:`~flowhold.Catalog`.
         storage: Where to store it; default: ``flow.storage``, else the one that the settings name.
         force: Add a version even if nothing changed.
+        sign: Name or path of a private key, or several: the version is signed with it. One that the
+            key has not signed counts as changed.
 
     Returns:
         Its reference with its version; None while Flowhold loads the script that calls this.
@@ -94,11 +99,13 @@ def register(
     Raises:
         StorageError: It could not be stored.
         SerializationError: It cannot be pickled.
+        SignatureError: It is floating and cannot be signed, or the extra ``signing`` is missing.
     """
     if is_loading():
         warnings.warn("register() does nothing while Flowhold loads this script", stacklevel=2)
         return None
-    return register_all([flow], catalog=catalog, storage=storage, force=force)[0].reference
+    options: dict[str, Any] = {"catalog": catalog, "storage": storage, "force": force, "sign": sign}
+    return register_all([flow], **options)[0].reference
 
 
 def register_all(
@@ -107,9 +114,11 @@ def register_all(
     catalog: Catalog | str | os.PathLike[str] | None = None,
     storage: Storage | None = None,
     force: bool = False,
+    sign: Signer | str | Sequence[str] | None = None,
 ) -> list[Registration]:
     """Register flows, those that share a storage together; arguments as :func:`register`."""
     where = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
+    signer = as_signer(sign)
     candidates: list[_Candidate] = []
     names: set[str] = set()
     shared = storage
@@ -125,7 +134,9 @@ def register_all(
         names.add(adapted.name)
         candidates.append(_Candidate(adapted, chosen, chosen.fingerprint(adapted)))
     if not force:
-        for_each(lambda each: each.look_up(where), candidates, "Looking flows up in the catalog")
+        for_each(
+            lambda each: each.look_up(where, signer), candidates, "Looking flows up in the catalog"
+        )
     changed = [each for each in candidates if not each.unchanged]
     try:
         for chosen in {id(each.storage): each.storage for each in changed}.values():
@@ -133,7 +144,7 @@ def register_all(
     finally:
         # Where some could not be stored, the others are kept all the same.
         stored = [each for each in changed if each.reference]
-        for_each(lambda each: each.add_to(where), stored, "Adding flows to the catalog")
+        for_each(lambda each: each.add_to(where, signer), stored, "Adding flows to the catalog")
     return [Registration(each.reference, each.unchanged) for each in candidates if each.reference]
 
 

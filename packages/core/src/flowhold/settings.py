@@ -16,7 +16,15 @@ from typing import Any
 
 from flowhold.errors import ConfigurationError
 
-__all__ = ["Settings", "current", "find_config_dir", "project_file", "read_toml", "stat_file"]
+__all__ = [
+    "Settings",
+    "current",
+    "find_config_dir",
+    "of_user",
+    "project_file",
+    "read_toml",
+    "stat_file",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,7 @@ class Settings:
     storage: str = "local"
     trusted_keys: tuple[str, ...] = ()
     require_signature: bool = False
+    rollback_protection: bool = True
     disabled_plugins: tuple[str, ...] = ()
     add_default_labels: bool = True
     cache_max_bytes: int = 5 << 30
@@ -69,17 +78,25 @@ def current(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: A file cannot be read, a name is unknown or a value has the wrong type.
     """
-    cwd = _working_directory()
-    # Asked for often, and nearly always the same: what it is made from tells whether it is.
-    given = tuple(map(os.environ.get, _VARIABLES))
-    files = _config_file(given), project_file()
-    found = _merged(given, cwd, *files, *map(_version, files))
+    found = _found(project_file())
     changes = {
         name: _checked(_kind(name, "the arguments"), value, name)
         for name, value in overrides.items()
         if value is not None
     }
     return replace(found, **changes) if changes else found
+
+
+def of_user() -> Settings:
+    """Return the settings that would hold without the ``flowhold.toml`` of a project."""
+    return _found(None)
+
+
+def _found(project: Path | None) -> Settings:
+    # Asked for often, and nearly always the same: what it is made from tells whether it is.
+    given = tuple(map(os.environ.get, _VARIABLES))
+    files = _config_file(given), project
+    return _merged(given, _working_directory(), *files, *map(_version, files))
 
 
 @lru_cache(maxsize=16)
@@ -185,8 +202,9 @@ def _settings_in(path: Path, project: bool, _of: tuple[int, ...]) -> Mapping[str
     for name, value in read_toml(path).items():
         # Trees in a cache are run as they are, so a cache that came with a project is not used.
         trust = name in ("trusted_keys", "config_dir", "cache_dir")
-        if project and (trust or (name == "require_signature" and value is False)):
-            warnings.warn(f"{name} in {path} is ignored: it could loosen trust", stacklevel=4)
+        off = name in ("require_signature", "rollback_protection") and value is False
+        if project and (trust or off):
+            warnings.warn(f"{name} in {path} is ignored: it could loosen trust", stacklevel=5)
             continue
         values[name] = _checked(_kind(name, str(path)), value, f"{name} in {path}", path.parent)
     return values

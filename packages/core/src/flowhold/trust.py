@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from flowhold import settings
+from flowhold import keyring, settings
 from flowhold.errors import SignatureError, UnverifiedError
 from flowhold.reference import Reference
+from flowhold.signing import verified
 
-__all__ = ["check_trust", "refuse_floating"]
+__all__ = ["check_trust", "is_trusted", "refuse_floating"]
 
 
-def check_trust(reference: Reference) -> None:
-    """Return if the settings let this reference load.
+def check_trust(reference: Reference) -> Reference:
+    """Return the reference to go on with, if the settings let it load.
+
+    Where a signature is asked for, that is read from the very bytes whose signature was checked.
 
     Raises:
-        SignatureError: A signature is asked for, and there is none that can be checked.
+        SignatureError: A signature is asked for, and none of a trusted key holds.
         UnverifiedError: A signature is asked for, and the reference is floating.
+        ConfigurationError: A trusted key cannot be read.
     """
-    if not _is_strict():
-        return
+    current = settings.current()
+    if not keyring.is_strict(current):
+        return reference
     if not reference.pinned:
         refuse_floating(f"{reference.flow}@{reference.version}")
     if reference.signed is None:
         raise SignatureError(
-            f"the reference of {reference.flow!r} is not signed, and trusted_keys or "
-            f"require_signature is set",
+            f"the reference of {reference.flow!r} is not signed, and only signed ones load here",
             location=reference.location,
-            hint="register it with a trusted key, or change the setting",
+            hint="register it with `--sign KEY`, or see `flowhold doctor` for what asks for it",
         )
-    raise SignatureError(
-        f"the signature of {reference.flow!r} cannot be checked by this version of flowhold",
-        location=reference.location,
-        hint="upgrade flowhold",
-    )
+    return verified(reference, keyring.trusted(current))
+
+
+def is_trusted(reference: Reference) -> bool:
+    """Whether :func:`check_trust` lets a reference load; a key that cannot be read is an error."""
+    try:
+        check_trust(reference)
+    except (SignatureError, UnverifiedError):
+        return False
+    return True
 
 
 def refuse_floating(what: str) -> None:
     """Raise UnverifiedError if the settings trust signed references only."""
-    if _is_strict():
+    if keyring.is_strict():
         raise UnverifiedError(
-            f"{what} is floating, and trusted_keys or require_signature is set",
-            hint="store a pinned copy and sign it, or change the setting",
+            f"{what} is floating, and only signed references load here",
+            hint="store a pinned copy and sign it, or see `flowhold doctor` for what asks for it",
         )
-
-
-def _is_strict() -> bool:
-    current = settings.current()
-    return bool(current.trusted_keys) or current.require_signature

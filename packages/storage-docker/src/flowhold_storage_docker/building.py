@@ -20,14 +20,14 @@ from flowhold_storage_docker.recipes import patterns_of
 
 if TYPE_CHECKING:
     from flowhold_storage_docker.dockerfile import Recipe
-    from flowhold_storage_docker.storage import Docker
+    from flowhold_storage_docker.images import ImageStorage
 
 __all__ = ["build_image", "pull_base"]
 
 _log = logging.getLogger("flowhold.docker")
 
 
-def build_image(storage: Docker, recipe: Recipe) -> tuple[Image, str]:
+def build_image(storage: ImageStorage, recipe: Recipe) -> tuple[Image, str]:
     """Build the image of a storage's flows, and return it with its ID.
 
     Raises:
@@ -70,7 +70,7 @@ def build_image(storage: Docker, recipe: Recipe) -> tuple[Image, str]:
     return image, digest
 
 
-def pull_base(storage: Docker) -> None:
+def pull_base(storage: ImageStorage) -> None:
     """Pull the image to build on; raise TransferError where that fails."""
     repository, tag = naming.split_base(storage.base)
     try:

@@ -6,6 +6,7 @@ import builtins
 import codecs
 import json
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -120,17 +121,25 @@ class ContainerRunner:
                 hint="they are arguments of the SDK's create_host_config, and user, working_dir "
                 "and hostname",
             ) from error
-        with self.engine.container(
-            self.image,
-            entrypoint=command,
-            environment={f"FLOWHOLD_SECRET_{name}": values[name] for name in values} | variables,
-            host_config=host_config,
-            platform=self.platform,
-            labels={"flowhold.flow": self.flow},
-            **direct,
-        ) as container:
-            del values, variables
-            return self._follow(container)
+        for name in values.keys() - {name.removeprefix("FLOWHOLD_SECRET_") for name in variables}:
+            variables[f"FLOWHOLD_SECRET_{name}"] = values[name]
+        try:
+            with self.engine.container(
+                self.image,
+                entrypoint=command,
+                environment=variables,
+                host_config=host_config,
+                platform=self.platform,
+                labels={"flowhold.flow": self.flow},
+                **direct,
+            ) as container:
+                return self._follow(container)
+        except BaseException as error:
+            _forget(error)
+            raise
+        finally:
+            values.clear()
+            variables.clear()
 
     def _follow(self, container: str) -> ContainerRun:
         client, output = self.engine.client, bytearray()
@@ -191,6 +200,14 @@ class ContainerRunner:
             location=self.image,
             hint="what it printed says more; memory and the like are in run_kwargs",
         )
+
+
+def _forget(error: BaseException) -> None:
+    """Empty the frames that an error and its causes went through: they held secrets."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
 
 
 def _hand_on(text: str) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from flowhold.errors import ConfigurationError
 from flowhold_storage_docker.ignore import Ignore
-from flowhold_storage_docker.options import check_files
 
 __all__ = ["Copy", "copies_of", "copy_file", "copy_tree", "digest_of", "write_file"]
 
@@ -34,13 +33,13 @@ class Copy:
 
 
 def copies_of(files: Mapping[str, str] | None) -> list[Copy]:
-    """Return what ``files`` says to copy.
+    """Return what ``files``, whose paths are checked, says to copy.
 
     Raises:
-        ConfigurationError: A source is not absolute or not there, or a destination is none.
+        ConfigurationError: A source is not there.
     """
     copies = []
-    for given, target in (check_files(files) or {}).items():
+    for given, target in (files or {}).items():
         source = Path(given)
         if source.is_dir():
             copies.append(Copy(source, posixpath.join(target, ""), None))

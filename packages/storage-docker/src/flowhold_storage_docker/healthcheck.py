@@ -90,11 +90,10 @@ def check_flow(reference: Reference) -> list[str]:
         for line in difference(reference.environment)
         if line not in told
     ]
-    for name in sorted(_not_found(flow)):
-        lines.append(
-            f"{WARNING} flow {reference.flow!r} imports {name!r} when it runs, and the image has "
-            f"it not: name its package in python_dependencies="
-        )
+    for name, handled in sorted(_not_found(flow).items()):
+        told = f"flow {reference.flow!r} imports {name!r} when it runs, and the image has it not"
+        do = "name its package in python_dependencies="
+        lines.append(f"{WARNING if handled else ERROR} {told}: {do}")
     return [*lines, *missing_results(flow)]
 
 
@@ -111,47 +110,73 @@ def missing_results(flow: Any) -> list[str]:
         task, upstream = edge.downstream_task, edge.upstream_task
         retries = getattr(task, "max_retries", 0)
         if retries and edge.key is not None and getattr(upstream, "result", None) is None:
-            needy.add(f"{upstream.name!r}, on whose value the retries of {task.name!r} depend")
+            needy.add((ERROR, f"{upstream.name!r}, on whose value retries of {task.name!r} depend"))
     for task in getattr(flow, "tasks", ()):
         if getattr(task, "cache_for", None) is not None and getattr(task, "result", None) is None:
-            needy.add(f"{task.name!r}, which is cached")
+            needy.add((WARNING, f"{task.name!r}, which is cached"))
     return [
-        f"{WARNING} flow {flow.name!r}: nothing keeps the value of task {each}: give the task, the "
-        f"flow or the storage a result="
-        for each in sorted(needy)
+        f"{severity} flow {flow.name!r}: nothing keeps the value of task {each}: give the task, "
+        f"the flow or the storage a result="
+        for severity, each in sorted(needy)
     ]
 
 
-def _not_found(flow: Any) -> set[str]:
-    """Return the modules that functions of a flow import when they run, and that are not here."""
+def _not_found(flow: Any) -> dict[str, bool]:
+    """Return the modules that functions of a flow import when they run, and that are not here.
+
+    By name, whether each of these imports is in a block that may handle its failure.
+    """
     from importlib.util import find_spec
 
     tasks = getattr(flow, "tasks", None)
     nodes = tasks.values() if isinstance(tasks, dict) else ()
-    names = set()
+    found: dict[str, bool] = {}
     for node in nodes:
         function = getattr(node, "fn", None)
         code = getattr(function, "__code__", None)
         # Those of a stored script find the modules that came with it.
         if code is not None and not function.__module__.startswith(trees.PREFIX):
-            names |= {name.partition(".")[0] for name in _imports(code)}
-    return {name for name in names if name not in sys.modules and find_spec(name) is None}
+            for name, handled in _imports(code):
+                top = name.partition(".")[0]
+                found[top] = found.get(top, True) and handled
+    return {
+        name: handled
+        for name, handled in found.items()
+        if name not in sys.modules and find_spec(name) is None
+    }
 
 
-def _imports(code: CodeType) -> Iterator[str]:
-    """Yield the absolute names that code imports, that of functions in it too."""
+def _imports(code: CodeType) -> Iterator[tuple[str, bool]]:
+    """Yield the absolute names that code imports, that of functions in it too.
+
+    With each goes whether that is in a block that may handle its failure.
+    """
     import dis
 
+    blocks = _handling(code)
     level: Any = None
     before: Any = None
     for instruction in dis.get_instructions(code):
         if instruction.opname == "IMPORT_NAME" and level == 0:
-            yield str(instruction.argval)
+            handled = any(begin <= instruction.offset < end for begin, end in blocks)
+            yield str(instruction.argval), handled
         if instruction.opname.startswith("LOAD_"):
             level, before = before, instruction.argval
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _imports(constant)
+
+
+def _handling(code: CodeType) -> list[tuple[int, int]]:
+    """Return beginning and end of the blocks of code whose errors it may handle."""
+    import dis
+
+    entries = getattr(dis.Bytecode(code), "exception_entries", None)
+    if entries is not None:
+        return [(entry.start, entry.end) for entry in entries]
+    # Before Python 3.11 blocks are known when they are entered.
+    enters = any(it.opname == "SETUP_FINALLY" for it in dis.get_instructions(code))
+    return [(0, len(code.co_code))] if enters else []
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from flowhold_storage_docker.origin import source_of
 from flowhold_storage_docker.wheels import wheel_of
 
 if TYPE_CHECKING:
-    from flowhold_storage_docker.storage import Docker
+    from flowhold_storage_docker.images import ImageStorage
 
 __all__ = ["fingerprint_of", "patterns_of", "recipe_of", "reference_file"]
 
@@ -44,7 +44,7 @@ _CREATED = "1970-01-01T00:00:00+00:00"
 
 
 def recipe_of(
-    storage: Docker, records: Mapping[str, Record], contents: Mapping[str, tuple[str, bytes]]
+    storage: ImageStorage, records: Mapping[str, Record], contents: Mapping[str, tuple[str, bytes]]
 ) -> Recipe:
     """Return what goes into the image.
 
@@ -87,7 +87,7 @@ def recipe_of(
     )
 
 
-def patterns_of(storage: Docker) -> list[str]:
+def patterns_of(storage: ImageStorage) -> list[str]:
     """Return the patterns of what is left out of the user's folders."""
     path = storage.dockerignore
     if path is None and storage.dockerfile is not None and os.path.isfile(".dockerignore"):
@@ -95,7 +95,7 @@ def patterns_of(storage: Docker) -> list[str]:
     return read_ignore(path)
 
 
-def fingerprint_of(storage: Docker) -> str:
+def fingerprint_of(storage: ImageStorage) -> str:
     """Return a hash of all that goes into the image besides the flows."""
     patterns = patterns_of(storage)
     parts: list[object] = [
@@ -114,12 +114,12 @@ def fingerprint_of(storage: Docker) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def reference_file(storage: Docker, name: str) -> str:
+def reference_file(storage: ImageStorage, name: str) -> str:
     """Return the path in the image of the reference that leads to a flow there."""
     return posixpath.join(storage.flows_directory, f"{file_of(name)}.json")
 
 
-def _reference(storage: Docker, name: str, record: Record, kind: str) -> str:
+def _reference(storage: ImageStorage, name: str, record: Record, kind: str) -> str:
     """Return the reference by which a process in the image loads a flow: of a file there."""
     inner = Local(
         storage.flows_directory,
@@ -138,7 +138,7 @@ def _reference(storage: Docker, name: str, record: Record, kind: str) -> str:
     return Reference.from_dict({**made.to_dict(), "created": _CREATED}).to_json()
 
 
-def _base(storage: Docker) -> tuple[str, bool]:
+def _base(storage: ImageStorage) -> tuple[str, bool]:
     """Return the image to build on, or the text of the user's Dockerfile and True."""
     if storage.dockerfile is None:
         return storage.base, False
@@ -180,7 +180,7 @@ def _requirement(version: str | None) -> str | None:
     return f"flowhold @ git+{url}@{version}#subdirectory=packages/core"
 
 
-def _wheels(storage: Docker, flows: Iterable[bytes]) -> dict[str, bytes]:
+def _wheels(storage: ImageStorage, flows: Iterable[bytes]) -> dict[str, bytes]:
     """Return the wheels to install: Flowhold, this plugin, and those that the flows name."""
     packages = {"flowhold_storage_docker"}
     if storage.flowhold_version is None:
@@ -202,7 +202,7 @@ def _packages_of(result: Result) -> set[str]:
     return {kind.__module__.partition(".")[0] for kind in kinds}
 
 
-def _labels(storage: Docker, names: Iterable[str]) -> dict[str, str]:
+def _labels(storage: ImageStorage, names: Iterable[str]) -> dict[str, str]:
     listed = [*names]
     labels = {
         "org.opencontainers.image.title": ", ".join(listed)[:_LONGEST_TITLE],

@@ -33,6 +33,7 @@ COMMANDS = {
     "copy": "Copy a flow into another storage or catalog.",
     "cache": "Show or prune what is kept on this machine.",
     "secrets": "Check that secrets are found.",
+    "keys": "Make, trust and revoke the keys that sign flows.",
     "plugins": "Show storages and plugins, installed or available.",
     "doctor": "Check this installation, and say what to do.",
     "completion": "Print the script that completes commands in a shell.",

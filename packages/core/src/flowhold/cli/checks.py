@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from flowhold import __version__, cache, plugins, settings
+from flowhold import __version__, cache, keyring, plugins, settings
 from flowhold._secrets import secrets_file
 from flowhold.catalog import Catalog
-from flowhold.errors import AccessDeniedError, ConfigurationError, PluginError
+from flowhold.errors import AccessDeniedError, ConfigurationError, PluginError, SignatureError
+from flowhold.keys import PrivateKey
 
 __all__ = ["CHECKS"]
 
@@ -91,6 +92,24 @@ def _plugins() -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
+def _signing() -> str:
+    for key in keyring.own():
+        PrivateKey.read(keyring.private_path(key.name))
+    if not keyring.is_strict():
+        return "no signature is asked for: unsigned flows load"
+    trusted = keyring.trusted()
+    good = [key for key in trusted if keyring.flaw_of(key) is None]
+    flawed = [f"{key} {keyring.flaw_of(key)}" for key in trusted if key not in good]
+    found = "; ".join([f"trusted: {', '.join(map(str, good)) or 'no key'}", *flawed])
+    if not good:
+        raise SignatureError(
+            f"only signed flows load, and no key is trusted that signs any more ({found})",
+            hint="`flowhold keys trust FILE` adds one",
+        )
+    good[0].holds(b"", b"")
+    return found
+
+
 def _secrets() -> str:
     found = []
     names = [name for name in os.environ if name.startswith("FLOWHOLD_SECRET_")]
@@ -128,6 +147,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "storage": _storage,
     "cache": _cache,
     "plugins": _plugins,
+    "signing": _signing,
     "secrets": _secrets,
 }
 """By name; each returns what it found, or raises what is wrong."""

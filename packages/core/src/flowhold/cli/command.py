@@ -26,6 +26,7 @@ __all__ = [
     "complete_storages",
     "find",
     "flow_argument",
+    "sign_option",
 ]
 
 
@@ -113,6 +114,27 @@ def _epilog(example: str) -> str:
 
 catalog_option = click.option(
     "--catalog", metavar="URL", help="URL or path of the catalog, in place of the setting's."
+)
+
+
+def _complete_keys(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    with suppress(Exception):
+        from flowhold import keyring
+
+        return [
+            CompletionItem(key.name) for key in keyring.own() if key.name.startswith(incomplete)
+        ]
+    return []
+
+
+sign_option = click.option(
+    "--sign",
+    metavar="KEY",
+    multiple=True,
+    shell_complete=_complete_keys,
+    help="Sign with this key, a name or the path of a private key; repeatable.",
 )
 
 

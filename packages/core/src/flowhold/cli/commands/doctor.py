@@ -11,7 +11,7 @@ from flowhold.cli.session import Session
 
 @as_command("flowhold doctor\nflowhold doctor --json")
 def command(session: Session) -> int:
-    """Check this installation: settings, catalog, storage, cache, plugins and secrets.
+    """Check this installation: settings, catalog, storage, cache, plugins, keys and secrets.
 
     The exit code is 1 if a check failed. No value of a secret is shown.
     """

@@ -26,7 +26,7 @@ def command(session: Session, catalog: str | None) -> int:
         if isinstance(found, FlowholdError):
             broken += 1
             failure = explain(found)
-            empty = dict.fromkeys(("storage", "kind", "pinned", "labels", "created"))
+            empty = dict.fromkeys(("storage", "kind", "pinned", "signed", "labels", "created"))
             entries.append({"flow": name, "version": version, **empty, "error": failure.to_dict()})
             session.complain(failure)
             continue
@@ -34,7 +34,9 @@ def command(session: Session, catalog: str | None) -> int:
         entries.append(entry)
         pinned = "pinned" if entry["pinned"] else "floating"
         created = re.sub(r"\.\d+", "", entry["created"])
-        rows.append({**entry, "pinned": pinned, "created": created})
+        row = {**entry, "pinned": pinned + ", signed" * entry["signed"], "created": created}
+        del row["signed"]
+        rows.append(row)
     session.emit(entries)
     if rows:
         session.table(rows)
@@ -50,6 +52,7 @@ def _entry(reference: Reference) -> dict[str, Any]:
         "storage": reference.storage.get("type"),
         "kind": reference.kind,
         "pinned": reference.pinned,
+        "signed": reference.signed is not None,
         "labels": reference.labels,
         "created": reference.created,
     }

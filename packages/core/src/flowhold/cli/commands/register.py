@@ -11,12 +11,19 @@ from typing import Any
 import click
 
 from flowhold import environment, plugins, project, settings, trees
-from flowhold.cli.command import as_command, catalog_option, complete_files, complete_storages
+from flowhold.cli.command import (
+    as_command,
+    catalog_option,
+    complete_files,
+    complete_storages,
+    sign_option,
+)
 from flowhold.cli.session import Session
 from flowhold.cli.storage_options import parse_options
 from flowhold.cli.text import printable
 from flowhold.registering import Registration, default_storage, register_all
 from flowhold.selection import find_flow, flows_in, import_named, split_target
+from flowhold.signing import as_signer, signed_by
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import option_parameters
@@ -44,6 +51,7 @@ flowhold register -m company.flows"""
 @click.option("-l", "--label", "labels", multiple=True, help="Where it may run; repeatable.")
 @click.option("--no-default-labels", is_flag=True, help="Leave out the storage's own labels.")
 @click.option("--force", is_flag=True, help="Add a version even if nothing changed.")
+@sign_option
 @catalog_option
 def command(
     session: Session,
@@ -55,18 +63,21 @@ def command(
     labels: Sequence[str],
     no_default_labels: bool,
     force: bool,
+    sign: Sequence[str],
     catalog: str | None,
 ) -> None:
     """Store flows and add them to the catalog.
 
     All flows of FILE or MODULE, or the one that FLOW names: by its name, or by the attribute that
-    holds it or is a function that makes it. A flow that did not change adds no version.
+    holds it or is a function that makes it. A flow that did not change adds no version, unless
+    it is to be signed with a key that has not signed it.
 
     A flow's own storage is used; --storage, --script, --pickle and -o replace it. Flows of
     a MODULE stay where they are, unless one of these is given.
     """
     if (target is None) == (module is None):
         raise click.UsageError("give either FILE[:FLOW] or -m MODULE[:FLOW]")
+    signer = as_signer(sign)
     name, wanted = split_target(target or module or "")
     with ExitStack() as stack:
         if target is not None:
@@ -92,7 +103,7 @@ def command(
                 _label(flow, labels, no_default_labels)
         # Of several flows a progress bar tells.
         with session.busy("storing") if len(flows) == 1 else nullcontext():
-            done = register_all(flows, catalog=catalog, storage=chosen, force=force)
+            done = register_all(flows, catalog=catalog, storage=chosen, force=force, sign=signer)
     session.emit([{**each.reference.to_dict(), "unchanged": each.unchanged} for each in done])
     for each in done:
         session.print(_line(each))
@@ -157,5 +168,7 @@ def _line(done: Registration) -> str:
     facts.append("pinned" if reference.pinned else "floating")
     if reference.labels:
         facts.append(f"labels {', '.join(reference.labels)}")
+    if signers := signed_by(reference):
+        facts.append(f"signed by {signers}")
     word = "unchanged" if done.unchanged else "registered"
     return printable(f"{word} {reference.flow}@{reference.version} ({', '.join(facts)})")

@@ -11,6 +11,7 @@ from flowhold.cli.command import as_command, catalog_option, find, flow_argument
 from flowhold.cli.session import Session
 from flowhold.cli.text import columns, printable
 from flowhold.reference import Reference
+from flowhold.signing import signed_by
 
 
 @as_command("flowhold show etl\nflowhold show etl@3 --json > etl.json\nflowhold show etl --graph")
@@ -60,6 +61,7 @@ def _facts(reference: Reference) -> list[tuple[str, str]]:
             for package, version in (reference.environment.get("packages") or {}).items()
         ),
         ("created", reference.created),
+        ("signed by", signed_by(reference)),
     ]
     return [
         (field, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
