@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import flowhold
-from flowhold import Catalog
+from flowhold import Catalog, keyring
 from flowhold.errors import (
     ConfigurationError,
     FlowNotFoundError,
@@ -135,8 +135,26 @@ def test_nothing_is_removed_where_a_plugin_is_missing(core_alone):
 
 def test_an_entry_that_is_not_trusted_removes_no_object(monkeypatch):
     references = register(2)
-    monkeypatch.setenv("FLOWHOLD_REQUIRE_SIGNATURE", "1")
+    key = keyring.create("release")
+    flowhold.register(flowhold.flow(lambda: 3, name="etl"), storage=Local(), sign="release")
+    keyring.trust(key)
     with pytest.warns(UserWarning, match="no trusted key has signed stay"):
         Catalog().prune("etl", 1)
     assert all(there(references))
-    assert Catalog().versions("etl") == [2]
+    assert Catalog().versions("etl") == [3]
+
+
+def test_entries_that_are_not_trusted_push_out_no_version(monkeypatch):
+    key = keyring.create("release")
+    signed = [
+        flowhold.register(
+            flowhold.flow(lambda number=number: number, name="etl"), storage=Local(), sign="release"
+        )
+        for number in range(2)
+    ]
+    register(3)
+    keyring.trust(key)
+    assert Catalog().prune("etl", 2) == []
+    assert all(there(signed))
+    assert [each.version for each in Catalog().prune("etl", 1)] == [1]
+    assert Catalog().versions("etl") == [2, 3, 4, 5]

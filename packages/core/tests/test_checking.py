@@ -9,6 +9,8 @@ import pytest
 
 import flowhold
 from flowhold.checking import check_reference
+from flowhold.errors import IntegrityError
+from flowhold.fetching import fetch
 from flowhold.storage import Local, Module
 
 NAMES = ["signature", "storage", "credentials", "existence", "digest", "imports", "flow"]
@@ -129,3 +131,10 @@ def test_another_environment_is_a_warning_and_only_there(reference):
     assert by_name["environment"].to_dict()["ok"] is True
     assert "stored with 3.8.1" in by_name["environment"].detail
     assert "pandas: stored with 2.0, here not installed" in by_name["environment"].detail
+
+
+def test_a_revision_that_the_storage_cannot_check_is_not_taken_for_recorded(tmp_path):
+    reference = replace(in_place("import flowhold\n"), revision="f" * 40)
+    assert states(reference, load=False)["digest"] == "fail"
+    with pytest.raises(IntegrityError):
+        fetch(reference, tmp_path / "fetched")

@@ -343,3 +343,31 @@ for call in calls:
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert keyring.trusted() == [release]
+
+
+def test_what_looks_like_an_id_is_no_name_when_it_is_revoked(release):
+    other = PrivateKey.new("other").public
+    keyring.trust(PublicKey(release.raw, other.id))
+    assert keyring.revoke(other.id)[0] == other.id
+    assert keyring.is_revoked(other.id)
+    assert not keyring.is_revoked(release.id)
+
+
+def test_a_link_that_leads_nowhere_revokes(release):
+    folder = keyring.folder() / "revoked"
+    folder.mkdir()
+    (folder / release.id).symlink_to("nowhere")
+    assert keyring.is_revoked(release.id)
+
+
+def test_a_public_key_without_its_private_one_is_no_own_key(release):
+    (keyring.folder() / "stranger.pub").write_text(PrivateKey.new("stranger").public.to_text())
+    assert keyring.own() == [release]
+
+
+def test_a_key_in_a_comment_is_none(release):
+    other = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(PEM, SPKI).decode()
+    commented = "\n".join(f"# {line}" for line in other.splitlines())
+    assert PublicKey.from_text(f"{release.to_text()}\n{commented}") == release
+    with pytest.raises(ConfigurationError):
+        PublicKey.from_text(f"{release.to_text()}\n{other}")

@@ -16,7 +16,7 @@ import pytest
 
 import flowhold
 from flowhold import Catalog, Reference, keyring, seen
-from flowhold.errors import FlowNotFoundError, IntegrityError, SerializationError
+from flowhold.errors import FlowNotFoundError, IntegrityError, SerializationError, StorageError
 from flowhold.registering import register
 from flowhold.storage import Bytes
 
@@ -43,11 +43,18 @@ def test_a_newest_version_that_is_older_than_one_seen_is_refused(catalog):
     entry(3).unlink()
     attempts = [lambda: catalog.get("etl"), lambda: catalog.newest("etl")]
     attempts += [lambda: flowhold.load("etl"), lambda: catalog.add(reference())]
-    attempts += [lambda: Catalog().rollback("etl", 1)]
+    attempts += [lambda: Catalog().rollback("etl", 1), lambda: Catalog().prune("etl", 1)]
     for attempt in attempts:
         with pytest.raises(IntegrityError, match="had version 3 of 'etl', and its newest is 2 now"):
             attempt()
     assert catalog.versions("etl") == [1, 2]
+
+
+def test_a_version_behind_the_highest_is_not_added_out_of_sight(catalog):
+    entry(10**10 - 1).write_text("{}")
+    with pytest.raises(StorageError, match="the highest version that there can be"):
+        catalog.add(reference())
+    assert catalog.versions("etl") == [1, 2, 3, 10**10 - 1]
 
 
 def test_a_flow_that_is_gone_altogether_is_told_too(catalog):

@@ -206,3 +206,12 @@ def test_it_shows_where_flows_are_but_no_query():
 @pytest.mark.parametrize("home", ["flowhold.storage", "flowhold_storage_webhook"])
 def test_the_class_is_found(home):
     assert __import__(home, fromlist=["Webhook"]).Webhook is Webhook
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_would_lead_out_of_the_place_in_the_url_is_refused(name):
+    place = {"url": "https://example.com/flows/{name}/flow"}
+    with pytest.raises(ConfigurationError, match="would lead out of"):
+        make(place, place).add_flow(flowhold.Flow(name))
+    slugs = {"url": "https://example.com/flows/{slug}/flow"}
+    assert make(slugs, slugs).add_flow(flowhold.Flow(name)) == name

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from flowhold import settings
-from flowhold.entries import folder_of, key_of, name_in, number_in, split_name
+from flowhold.entries import DIGITS, folder_of, key_of, name_in, number_in, split_name
 from flowhold.errors import (
     ConfigurationError,
     FlowholdError,
@@ -23,6 +23,7 @@ from flowhold.errors import (
     SignatureError,
     StorageError,
 )
+from flowhold.keyring import is_strict
 from flowhold.parallel import in_order
 from flowhold.reference import Reference, now
 from flowhold.seen import Seen
@@ -77,6 +78,13 @@ class Catalog:
         number = (self._newest(reference.flow) if newest is None else newest) + 1
         unseen = 0
         while True:
+            if number >= 10**DIGITS:
+                raise StorageError(
+                    f"the catalog {self.url} has the highest version that there can be of "
+                    f"{reference.flow!r}",
+                    location=reference.flow,
+                    hint="look for an entry that nobody registered, and remove it",
+                )
             stored = _numbered(reference, number, signer)
             key = key_of(reference.flow, number)
             try:
@@ -183,10 +191,9 @@ class Catalog:
         """
         if keep < 1:
             raise ConfigurationError("at least one version has to be kept")
-        versions = self.versions(name)
-        if not versions:
+        if not self._newest(name):
             self.get(name)
-        doomed = [self.get(name, version) for version in versions[:-keep]]
+        doomed = self._older_than(name, keep)
         if dry_run or not doomed:
             return doomed
         used = self._objects(except_for={(name, reference.version) for reference in doomed})
@@ -202,6 +209,25 @@ class Catalog:
         for stored, storage in alone:
             if stored not in used:
                 storage.delete(name)
+        return doomed
+
+    def _older_than(self, name: str, keep: int) -> list[Reference]:
+        """Return the versions before the newest ones that are kept, oldest first.
+
+        What would not load for want of a trusted signature counts for none of these: anybody who
+        may write entries could push the others out.
+        """
+        doomed: list[Reference] = []
+        strict = is_strict()
+        for version in reversed(self.versions(name)):
+            if keep > 0 and not strict:
+                keep -= 1
+                continue
+            reference = self.get(name, version)
+            if keep > 0:
+                keep -= is_trusted(reference)
+            else:
+                doomed.insert(0, reference)
         return doomed
 
     def _objects(self, *, except_for: Container[tuple[str, int | None]]) -> set[tuple[str, str]]:

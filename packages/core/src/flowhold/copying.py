@@ -18,6 +18,9 @@ from flowhold.trust import check_trust
 
 __all__ = ["copy_flows"]
 
+_MOST_HISTORY = 64 << 10
+"""Characters of a signed original that goes along with a copy."""
+
 
 def copy_flows(
     references: Iterable[Reference],
@@ -76,7 +79,10 @@ def _origin(reference: Reference) -> dict[str, Any]:
         "at": now(),
     }
     if reference.signed is not None:
-        return {**origin, "signed": reference.signed}
+        # Each holds the one before, so that a long history is cut.
+        if len(reference.to_json()) <= _MOST_HISTORY:
+            return {**origin, "signed": reference.signed}
+        return origin
     before = reference.extra.get("copied_from")
     return origin if before is None else {**origin, "copied_from": before}
 

@@ -51,7 +51,8 @@ def is_strict(current: settings.Settings | None = None) -> bool:
 
 def own() -> list[PublicKey]:
     """Return the public keys of the own private ones, by name."""
-    return [PublicKey.read(path) for path in _public_files(folder())]
+    files = _public_files(folder())
+    return [PublicKey.read(path) for path in files if path.with_suffix(".key").exists()]
 
 
 def trusted_files() -> list[Path]:
@@ -118,9 +119,14 @@ def is_revoked(keyid: str) -> bool:
     """Whether a key of that id was revoked on this machine."""
     if not KEY_ID.fullmatch(keyid):
         return False
-    path = folder() / "revoked" / keyid
-    # What cannot be looked at may be there.
-    return settings.stat_file(path) is not None
+    # A link that leads nowhere counts, too, and what cannot be looked at may be there.
+    try:
+        os.lstat(_revoked(keyid))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigurationError(f"{_revoked(keyid)} cannot be read: {error.strerror}") from error
+    return True
 
 
 def revoked() -> list[str]:
@@ -181,7 +187,8 @@ def revoke(which: str) -> tuple[str, list[PublicKey]]:
         ConfigurationError: It is neither, or several keys have that name.
     """
     known = list(dict.fromkeys(_known()))
-    named = {key.id for key in known if key.name == which}
+    # What looks like an id is one, whatever somebody called a key.
+    named = {key.id for key in known if key.name == which and not KEY_ID.fullmatch(which)}
     if len(named) > 1 or (not named and not KEY_ID.fullmatch(which)):
         problem = "several keys have the name" if named else "no key here has the name"
         raise ConfigurationError(

@@ -29,7 +29,7 @@ KEY_ID = re.compile(r"[0-9a-f]{16}")
 _MAX_BYTES = 10_000
 # All that comes before the 32 bytes of a key in its SubjectPublicKeyInfo (RFC 8410).
 _DER = bytes.fromhex("302a300506032b6570032100")
-_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END PUBLIC KEY-----")
+_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,10 @@ class PublicKey:
         Raises:
             ConfigurationError: It is no public key of Ed25519.
         """
-        pem = _PEM.search(text)
         lines = [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
-        words = ["ed25519", "".join(pem[1].split())] if pem else "\n".join(lines).split(" ")
+        told = "\n".join(lines)
+        pem = _PEM.fullmatch(told.strip())
+        words = ["ed25519", "".join(pem[1].split())] if pem else told.split(" ")
         try:
             kind, encoded, *more = filter(None, words)
             data = base64.b64decode(encoded, validate=True)

@@ -64,16 +64,22 @@ class Signer:
     def vouched(self, reference: Reference) -> Reference:
         """Return what is signed anew of a reference that may have come from anywhere.
 
-        A signature that is there must be of a trusted key or, where none is trusted, of an own one:
-        nobody's changes are signed by mistake.
+        It must have a signature of a trusted key or, where none is trusted, of an own one: nobody's
+        changes are signed by mistake, and neither is what somebody took a signature from.
 
         Raises:
-            SignatureError: It is not.
+            SignatureError: It has none.
         """
         from flowhold.trust import check_trust
 
-        if keyring.is_strict() or reference.signed is None:
+        if keyring.is_strict():
             return check_trust(reference)
+        if reference.signed is None:
+            raise SignatureError(
+                f"{reference.flow}@{reference.version} is not signed, so nothing says who wrote it",
+                location=reference.location,
+                hint="register the flow again with `--sign KEY`: that signs what is here",
+            )
         return verified(reference, [*keyring.own(), *(key.public for key in self.keys)])
 
 

@@ -28,6 +28,7 @@ _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_WAIT = 1e9
 """Seconds that still make a date."""
+_AMBIGUOUS = re.compile(r"[\\\x00-\x1f\x7f]")
 _BODIES = ("data", "json", "files")
 _WORDS = ["message", "error_description", "error_summary", "error", "errors", "detail", "title"]
 
@@ -122,9 +123,11 @@ def ask(
         response.close()
         try:
             target = urllib.parse.urljoin(url, target)
-            scheme = urllib.parse.urlsplit(target).scheme
+            scheme, host = urllib.parse.urlsplit(target)[:2]
         except ValueError:
             raise Redirected("to what is no URL") from None
+        if "@" in host or _AMBIGUOUS.search(target):
+            raise Redirected("to a URL whose host different programs read differently")
         if scheme not in ("https", urllib.parse.urlsplit(url).scheme):
             raise Redirected("to a connection in clear text")
         if moved is not None:

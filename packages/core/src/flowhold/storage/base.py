@@ -263,6 +263,7 @@ class Storage(ABC):
         """
         # The secrets of tasks are not needed for that.
         found, record = self._find(name, allow_unverified=False)
+        check_pin(record, self.capabilities, self.name)
         self._extract(found, record, folder)
 
     def serialize(self) -> dict[str, Any]:
