@@ -96,7 +96,7 @@ def interpreter(python: str = sys.executable) -> Interpreter:
         # The second time outside of the environment, whose folder of packages is another one.
         python = f"{told['prefix']}/bin/python{told['version']}"
     for key in ("prefix", "library", "packages"):
-        told[key] = Path(told[key])
+        told[key] = Path(told[key]).resolve()
     return Interpreter(**told)
 
 

@@ -254,7 +254,9 @@ def test_a_dockerfile_is_built_on_with_the_working_directory_as_its_context(buil
 
 
 BUILD = """
-import sys
+import signal, sys
+# Where tests run in the background, their children would not hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from flowhold import Flow
 from flowhold_storage_docker import Docker
 storage = Docker(

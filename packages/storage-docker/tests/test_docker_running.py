@@ -24,6 +24,7 @@ from flowhold.errors import (
 )
 from flowhold.storage import Storage
 from flowhold_storage_docker import Docker
+from flowhold_storage_docker.containers import ContainerRunner
 
 
 @task
@@ -231,6 +232,45 @@ def test_an_error_that_is_made_of_more_than_a_text_keeps_its_name(make):
     assert str(error).startswith("UnicodeDecodeError: 'utf-8' codec can't decode")
 
 
+def test_a_variable_called_as_a_secret_does_not_take_its_place(make, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_SECRET_TOKEN", "of the host")
+
+    @task
+    def tell():
+        import os
+
+        return [os.environ["TOKEN"], flowhold.secret("TOKEN")]
+
+    with Flow("telling") as flow:
+        tell()
+    storage = make(secrets=["TOKEN"])
+    storage.add_flow(flow)
+    run = storage.build().get_env_runner().run({"TOKEN": "plain"})
+    assert run.result == ["plain", "of the host"]
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (b'{"state": "success", "tasks": {"a": {}}}', 0),
+        (b'{"state": "success", "tasks": [1]}', 0),
+        (b'{"state": "success", "tasks": {}}', 137),
+        (b'{"state": "failed", "tasks": {}}', 0),
+        (b'{"state": "success"} and more', 0),
+        (b'{"state": ["success"]}', 0),
+    ],
+)
+def test_an_outcome_that_makes_no_sense_is_an_error_of_ours(told, code):
+    runner = ContainerRunner(None, "image", "etl", "/opt/flowhold/flows/etl.json")
+    with pytest.raises(StorageError, match=f"ended with {code} before the flow did"):
+        runner._outcome(told, code, None)
+
+
+def test_a_parameter_whose_name_has_an_equals_sign_is_refused(storage):
+    with pytest.raises(ConfigurationError, match="cannot name a parameter"):
+        storage.get_env_runner("double").run(parameters={"a=b": 1})
+
+
 def test_a_wrong_parameter_is_an_error_and_no_outcome(storage):
     with pytest.raises(ConfigurationError, match="has no parameter 'y'"):
         storage.get_env_runner("double").run(parameters={"y": 1})
@@ -348,7 +388,9 @@ def test_a_process_that_ends_itself_is_told_of(storage):
 
 
 RUN = """
-import sys
+import signal, sys
+# Where tests run in the background, their children would not hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from flowhold.reference import Reference
 from flowhold.loading import env_runner_of
 env_runner_of(Reference.from_json(open(sys.argv[1]).read())).run()

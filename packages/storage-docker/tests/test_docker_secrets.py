@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -119,22 +120,30 @@ def test_a_container_that_cannot_be_started_tells_no_secret(make, monkeypatch):
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
-def test_no_frame_of_an_error_holds_a_secret(make, monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [({"working_dir": "relative"}, {}), ({"no_such": 1}, {}), ({}, {"x": object()})],
+)
+def test_no_frame_of_an_error_holds_a_secret(make, monkeypatch, options, parameters):
     monkeypatch.setenv("FLOWHOLD_SECRET_TOKEN", CANARY)
-    storage = make(secrets=["TOKEN"], run_kwargs={"working_dir": "relative"})
+    storage = make(secrets=["TOKEN"], run_kwargs=options)
     storage.add_flow(Flow("etl"))
     with pytest.raises(FlowholdError) as caught:
-        storage.build().get_env_runner().run()
+        storage.build().get_env_runner().run(parameters=parameters)
     error = caught.value
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
             if frame.f_globals.get("__name__") != __name__:
-                assert CANARY not in repr(frame.f_locals)
+                held = [*frame.f_locals.values()]
+                held += [each for it in held if isinstance(it, dict) for each in it.values()]
+                assert CANARY not in repr(held)
         error = error.__cause__ or error.__context__
 
 
 def test_a_login_of_docker_is_in_nothing_that_stays(make, tmp_path):
-    config = {"auths": {"127.0.0.1:1": {"auth": "dXNlcjpjYW5hcnk=", "password": CANARY}}}
+    config = {
+        "auths": {"127.0.0.1:1": {"auth": base64.b64encode(f"user:{CANARY}".encode()).decode()}}
+    }
     Path(os.environ["DOCKER_CONFIG"], "config.json").write_text(json.dumps(config))
     with Flow("logged-in") as flow:
         know("TOKEN")

@@ -8,6 +8,7 @@ import json
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,6 @@ class ContainerRunner:
         for name, value in variables.items():
             if not isinstance(name, str) or not isinstance(value, str):
                 raise ConfigurationError(f"the variable {name!r:.60} for the container is not text")
-        values = resolve(self.secrets)
         command = ["python", "-m", "flowhold", "run", self.reference, "--json", "--any-host"]
         command += [word for item in _arguments(parameters) for word in ("-p", item)]
         command += ["--executor", executor] if executor else []
@@ -121,9 +121,11 @@ class ContainerRunner:
                 hint="they are arguments of the SDK's create_host_config, and user, working_dir "
                 "and hostname",
             ) from error
-        for name in values.keys() - {name.removeprefix("FLOWHOLD_SECRET_") for name in variables}:
-            variables[f"FLOWHOLD_SECRET_{name}"] = values[name]
         try:
+            given = {**variables}
+            for name, value in resolve(self.secrets).items():
+                variables[f"FLOWHOLD_SECRET_{name}"] = value
+            variables.update(given)
             with self.engine.container(
                 self.image,
                 entrypoint=command,
@@ -138,8 +140,8 @@ class ContainerRunner:
             _forget(error)
             raise
         finally:
-            values.clear()
             variables.clear()
+            value = ""
 
     def _follow(self, container: str) -> ContainerRun:
         client, output = self.engine.client, bytearray()
@@ -175,22 +177,29 @@ class ContainerRunner:
             return code, "it needed more memory than it may have"
         return code, state.get("Error") or _ENDS.get(code)
 
+    def _read(self, document: dict[str, Any], code: int) -> ContainerRun:
+        tasks = {
+            str(name): TaskRun(str(name), task["state"], error=_error_of(task.get("error")))
+            for name, task in dict(document.get("tasks") or {}).items()
+        }
+        error = _error_of(document.get("error"))
+        # The one of the task is the same one, so that it is told once.
+        error = next((t.error for t in tasks.values() if str(t.error) == str(error)), error)
+        return ContainerRun(
+            self.flow, document["state"], document.get("result"), tasks, error, exit_code=code
+        )
+
     def _outcome(self, output: bytes, code: int, end: str | None) -> ContainerRun:
         try:
             document = json.loads(output)
         except (ValueError, RecursionError):
             document = None
-        if isinstance(document, dict) and document.get("state") in ("success", "failed"):
-            tasks = {
-                str(name): TaskRun(str(name), task["state"], error=_error_of(task.get("error")))
-                for name, task in dict(document.get("tasks") or {}).items()
-            }
-            error = _error_of(document.get("error"))
-            # The one of the task is the same one, so that it is told once.
-            error = next((t.error for t in tasks.values() if str(t.error) == str(error)), error)
-            return ContainerRun(
-                self.flow, document["state"], document.get("result"), tasks, error, exit_code=code
-            )
+        if isinstance(document, dict) and code == {"success": 0, "failed": 1}.get(
+            str(document.get("state"))
+        ):
+            # What a container prints may be anything.
+            with suppress(AttributeError, KeyError, TypeError, ValueError):
+                return self._read(document, code)
         if isinstance(document, dict) and (error := _error_of(document.get("error"))):
             raise error
         raise StorageError(
@@ -219,6 +228,8 @@ def _hand_on(text: str) -> None:
 def _arguments(parameters: Mapping[str, Any] | None) -> list[str]:
     arguments = []
     for name, value in (parameters or {}).items():
+        if not isinstance(name, str) or "=" in name:
+            raise ConfigurationError(f"{name!r:.60} cannot name a parameter for a container")
         try:
             arguments.append(f"{name}={json.dumps(value, allow_nan=False)}")
         except (TypeError, ValueError) as error:
@@ -234,13 +245,14 @@ def _error_of(told: Any) -> BaseException | None:
     if not isinstance(told, dict):
         return None
     name, message = str(told.get("type")), str(told.get("message"))
+    hint = told.get("hint") if isinstance(told.get("hint"), str) else None
     kind = getattr(flowhold.errors, name, None)
     if isinstance(kind, type) and issubclass(kind, FlowholdError):
-        return kind(message, hint=told.get("hint"))
+        return kind(message, hint=hint)
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
             return kind(message)
         except TypeError:  # of more than a text
             pass
-    return FlowholdError(f"{name}: {message}", hint=told.get("hint"))
+    return FlowholdError(f"{name}: {message}", hint=hint)

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterable
 from typing import Any
 
-from flowhold.errors import IntegrityError
+from flowhold.errors import IntegrityError, StorageUnavailableError
 
 __all__ = ["only_file"]
 
@@ -22,12 +22,26 @@ def only_file(chunks: Iterable[bytes], path: str, limit: int) -> bytes:
 
     Raises:
         IntegrityError: It is no file, or larger.
+        StorageUnavailableError: The archive is cut off or damaged.
     """
+    try:
+        return _read(chunks, path, limit)
+    except tarfile.TarError as error:
+        raise StorageUnavailableError(
+            f"{path} did not come whole from the engine: {error}",
+            storage="Docker",
+            hint="try again",
+        ) from error
+
+
+def _read(chunks: Iterable[bytes], path: str, limit: int) -> bytes:
     with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as archive:
         entry = archive.next()
         file = archive.extractfile(entry) if entry is not None and entry.isreg() else None
         if file is None:
-            raise IntegrityError(f"{path} in the image is not a file", location=path)
+            raise IntegrityError(
+                f"{path} in the image is not a file", storage="Docker", location=path
+            )
         if entry is not None and entry.size > limit:
             raise IntegrityError(
                 f"{path} in the image is larger than {limit:,} bytes",

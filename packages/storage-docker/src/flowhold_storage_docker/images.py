@@ -189,8 +189,21 @@ class ImageStorage(PackedStorage):
     def _push_built(self) -> None:
         image = self._image
         if image and self.registry_url and not image.pushed:
-            self._pin(self.push_image(image.repository, image.tag))
+            digest = self.push_image(image.repository, image.tag)
+            for built in {record.revision for record in self._records.values()}:
+                self._check_pushed(str(built), digest, image)
+            self._pin(digest)
             self._image = replace(image, pushed=True)
+
+    def _check_pushed(self, built: str, digest: str, image: Image) -> None:
+        """Raise IntegrityError if what was pushed by its tag is not the image that was built."""
+        found = self.engine.inspect(built) or {}
+        if not any(str(each).endswith(f"@{digest}") for each in found.get("RepoDigests") or ()):
+            raise IntegrityError(
+                f"{image} was given to another image between building and pushing it",
+                storage=self.name,
+                hint="leave image_tag out, so that each build has a tag of its own, and try again",
+            )
 
     def _pin(self, digest: str) -> None:
         for record in self._records.values():
@@ -219,7 +232,7 @@ class ImageStorage(PackedStorage):
 
     def _bare(self, location: str, *, allow_unverified: bool) -> Record | None:
         for found in references_inside(self.flows_directory):
-            if found.location == location:
+            if found.location == location and found.sha256:
                 return Record(location, "image", found.sha256, found.size)
         return None
 

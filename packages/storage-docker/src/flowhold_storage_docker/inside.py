@@ -25,7 +25,12 @@ def references_inside(directory: str) -> Iterator[Reference]:
 
 
 def same_flow(directory: str, name: str | None, record: Record) -> Reference | None:
-    """Return the reference in the image to the flow of a record; None where it is not there."""
+    """Return the reference in the image to the flow of a record; None where it is not there.
+
+    What has no digest could be anything that is at that path, so that it is never the same.
+    """
+    if record.sha256 is None:
+        return None
     return next(
         (
             found

@@ -18,12 +18,13 @@ __all__ = [
     "check_file",
     "check_files",
     "check_requirements",
+    "check_run_kwargs",
     "check_variables",
 ]
 
 _OURS = {
     *("path", "fileobj", "custom_context", "encoding", "gzip", "dockerfile", "decode", "quiet"),
-    *("tag", "platform"),
+    *("tag", "platform", "target"),
 }
 
 
@@ -105,6 +106,13 @@ def check_files(given: Mapping[str, str] | None) -> dict[str, str] | None:
     return files or None
 
 
+def check_run_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return how containers run, None for none; raise ConfigurationError if it is no mapping."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError("run_kwargs must be a mapping")
+    return dict(given or {}) or None
+
+
 def check_build_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return arguments of the SDK's ``build``, None for none.
 
@@ -117,6 +125,7 @@ def check_build_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any] | None
     if taken := sorted(_OURS & arguments.keys()):
         raise ConfigurationError(
             f"build_kwargs cannot have {', '.join(taken)}",
-            hint="image_tag=, dockerfile= and platform= are options of the storage",
+            hint="image_tag=, dockerfile= and platform= are options of the storage; flows go into "
+            "the last stage",
         )
     return arguments or None

@@ -110,6 +110,7 @@ def fingerprint_of(storage: ImageStorage) -> str:
             for copy in copies_of(storage.files)
         ],
         storage.dockerfile and digest_of(Path.cwd(), patterns),
+        storage.build_kwargs and json.dumps(storage.build_kwargs, sort_keys=True, default=str),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -15,6 +15,7 @@ from flowhold_storage_docker.options import (
     check_directory,
     check_files,
     check_requirements,
+    check_run_kwargs,
     check_variables,
 )
 
@@ -135,4 +136,4 @@ class Docker(ImageStorage):
         commands = strings("extra_dockerfile_commands", extra_dockerfile_commands)
         self.extra_dockerfile_commands = commands or None
         self.platform = platform
-        self.run_kwargs = dict(run_kwargs or {}) or None
+        self.run_kwargs = check_run_kwargs(run_kwargs)

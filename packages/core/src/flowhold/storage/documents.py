@@ -80,7 +80,8 @@ def revive(document: Mapping[str, Any]) -> Storage:
         options = {str(name): value for name, value in dict(document.get("options") or {}).items()}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"this is not a serialized storage: {error}") from error
-    unknown = options.keys() - option_parameters(cls).keys()
+    # What is not written down says what this machine does, and is for nobody else to say.
+    unknown = options.keys() - (option_parameters(cls).keys() - cls.not_serialized)
     if unknown:
         raise ConfigurationError(
             f"{cls.__name__} storage here does not know: {', '.join(sorted(unknown))}",
