@@ -131,7 +131,7 @@ def test_small_things_of_http():
     assert words_in(5) == ""
 
 
-@pytest.mark.parametrize("host", ["{evil}\\@{good}", "user@{evil}", "{good}@{evil}", "{evil}\x7f"])
+@pytest.mark.parametrize("host", ["{evil}\\@{good}", "{good}\\@{evil}", "{evil}\x7f"])
 def test_a_redirect_whose_host_can_be_read_in_two_ways_is_not_followed(server, host):
     good, evil = (url.removeprefix("http://") for url in (server.url, server.other))
     server.answers["/"] = 302, {"Location": f"http://{host.format(evil=evil, good=good)}/x"}

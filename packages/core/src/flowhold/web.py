@@ -123,10 +123,10 @@ def ask(
         response.close()
         try:
             target = urllib.parse.urljoin(url, target)
-            scheme, host = urllib.parse.urlsplit(target)[:2]
+            scheme = urllib.parse.urlsplit(target).scheme
         except ValueError:
             raise Redirected("to what is no URL") from None
-        if "@" in host or _AMBIGUOUS.search(target):
+        if _AMBIGUOUS.search(target):
             raise Redirected("to a URL whose host different programs read differently")
         if scheme not in ("https", urllib.parse.urlsplit(url).scheme):
             raise Redirected("to a connection in clear text")
