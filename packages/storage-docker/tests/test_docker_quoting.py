@@ -249,7 +249,7 @@ def test_an_image_of_a_dockerfile_with_another_escape_character_has_it_too(engin
     Path(".dockerignore").write_text("**/secret.*\n")
     Path("Own.dockerfile").write_bytes(
         b"# escape=`\r\nFROM %s\r\nENV OWN=c:\\ `\r\n# of a line that goes on\r\n  MORE=a`$b\r\n"
-        b'COPY ["app/", "/app/"]\r\nWORKDIR /work' % docker_engine.BASE.encode()
+        b'COPY ["app/", "/app/"]\r\nWORKDIR /place' % docker_engine.BASE.encode()
     )
     storage = Docker(
         image_name="quoting",
@@ -264,11 +264,11 @@ def test_an_image_of_a_dockerfile_with_another_escape_character_has_it_too(engin
     )
     storage.add_flow(make_flow("etl", 7))
     storage.build()
-    found = look(engine, "quoting:backtick", storage.flows_directory, "/data", "/app", "/work")
+    found = look(engine, "quoting:backtick", storage.flows_directory, "/data", "/app", "/place")
     environment, data, flows, *_ = found
     wanted |= {"OWN": "c:\\", "MORE": "a$b", "LAST": "$A", "LAST2": "\\"}
     assert {name: environment.get(name) for name in wanted} == wanted
-    mine = {"/app/of mine.txt": "mine", "/work/\ufeffrelative/of mine.txt": "mine"}
+    mine = {"/app/of mine.txt": "mine", "/place/\ufeffrelative/of mine.txt": "mine"}
     assert data == placed | mine
     assert flows == {"etl": ["etl", 7]}
 

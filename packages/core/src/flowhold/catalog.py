@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
@@ -23,9 +23,9 @@ from flowhold.errors import (
     SignatureError,
     StorageError,
 )
-from flowhold.keyring import is_strict
 from flowhold.parallel import in_order
 from flowhold.reference import Reference, now
+from flowhold.retention import object_of, objects_of, older_than
 from flowhold.seen import Seen
 from flowhold.signing import Signer, as_signer
 from flowhold.store import open_store
@@ -191,54 +191,27 @@ class Catalog:
         """
         if keep < 1:
             raise ConfigurationError("at least one version has to be kept")
-        if not self._newest(name):
+        versions = self._seen_versions(name)
+        if not versions:
             self.get(name)
-        doomed = self._older_than(name, keep)
+        doomed = older_than(self, name, versions, keep)
         if dry_run or not doomed:
             return doomed
-        used = self._objects(except_for={(name, reference.version) for reference in doomed})
-        own = [each for each in doomed if each.pinned and _object(each) not in used]
-        alone = [(_object(each), each.open_storage()) for each in own if is_trusted(each)]
+        gone = {(name, reference.version) for reference in doomed}
+        used = objects_of(self, (entry for entry in self._all() if entry not in gone))
+        own = [each for each in doomed if each.pinned and object_of(each) not in used]
+        alone = [(object_of(each), each.open_storage()) for each in own if is_trusted(each)]
         if len(alone) < len(own):
             warnings.warn("objects of versions that no trusted key has signed stay", stacklevel=2)
         # The entries go first: better an object without an entry than the other way round.
         for reference in doomed:
             self.store.delete(key_of(name, reference.version or 0))
         # A version may have been added meanwhile, by a rollback for example.
-        used = self._objects(except_for=()) if alone else used
+        used = objects_of(self, self._all()) if alone else used
         for stored, storage in alone:
             if stored not in used:
                 storage.delete(name)
         return doomed
-
-    def _older_than(self, name: str, keep: int) -> list[Reference]:
-        """Return the versions before the newest ones that are kept, oldest first.
-
-        What would not load for want of a trusted signature counts for none of these: anybody who
-        may write entries could push the others out.
-        """
-        doomed: list[Reference] = []
-        strict = is_strict()
-        for version in reversed(self.versions(name)):
-            if keep > 0 and not strict:
-                keep -= 1
-                continue
-            reference = self.get(name, version)
-            if keep > 0:
-                keep -= is_trusted(reference)
-            else:
-                doomed.insert(0, reference)
-        return doomed
-
-    def _objects(self, *, except_for: Container[tuple[str, int | None]]) -> set[tuple[str, str]]:
-        """Return the objects of all versions of all flows but these."""
-        used = set()
-        for entry in self._all():
-            if entry not in except_for:
-                # What another prune has removed meanwhile uses nothing.
-                with suppress(FlowNotFoundError):
-                    used.add(_object(self.get(*entry)))
-        return used
 
     def names(self) -> Iterator[str]:
         """Yield the names of the flows, in the order of their keys."""
@@ -284,12 +257,16 @@ class Catalog:
         return Seen(self.url.rstrip("/"))
 
     def _newest(self, name: str) -> int:
+        return max(self._seen_versions(name), default=0)
+
+    def _seen_versions(self, name: str) -> list[int]:
+        """Return the versions of a flow, oldest first, of which the newest seen is not missing."""
         seen, folder = self._seen, folder_of(name)
         # First what was seen: versions that others add meanwhile are no reason to complain.
         before = seen.newest(folder)
-        number = max(self.versions(name), default=0)
-        seen.check(folder, before, number)
-        return number
+        versions = self.versions(name)
+        seen.check(folder, before, max(versions, default=0))
+        return versions
 
     def _note(self, reference: Reference) -> None:
         """Note a version as seen, unless it would not load: anybody can write a high number."""
@@ -312,8 +289,3 @@ def _numbered(reference: Reference, number: int, signer: Signer | None) -> Refer
             hint="sign it anew: `--sign KEY`, or the argument sign=",
         )
     return replace(reference, version=number)
-
-
-def _object(reference: Reference) -> tuple[str, str]:
-    """Return what tells objects apart; options do not, so that in doubt an object stays."""
-    return str(reference.storage.get("type")), reference.location

@@ -15,7 +15,6 @@ from flowhold.errors import FlowholdError, FlowNotFoundError, IntegrityError
 from flowhold.loading import load_reference
 from flowhold.reference import Reference
 from flowhold.signing import examine, signed_by
-from flowhold.storage.records import check_pin
 from flowhold.trust import check_trust
 
 __all__ = ["Check", "check_reference"]
@@ -120,9 +119,8 @@ def _original(reference: Reference) -> str:
 
 def _of_object(reference: Reference, storage: Any) -> Iterator[Check]:
     """Yield whether the object is there, and whether it is the one that was recorded."""
-    _, record = storage._find(reference.flow, allow_unverified=False)
     try:
-        check_pin(record, storage.capabilities, storage.name)
+        _, record = storage._find(reference.flow, allow_unverified=False)
         yield Check("existence", "ok", storage._check(record))
     except IntegrityError as error:
         yield Check("existence", "ok", reference.location)

@@ -17,8 +17,18 @@ from flowhold.trust import check_trust
 if TYPE_CHECKING:
     from flowhold.catalog import Catalog
     from flowhold.running import EnvRunner
+    from flowhold.storage.base import Storage
 
-__all__ = ["env_runner_of", "find_reference", "is_path", "load", "load_reference", "load_script"]
+__all__ = [
+    "env_runner_of",
+    "find_reference",
+    "is_path",
+    "load",
+    "load_from",
+    "load_reference",
+    "load_script",
+    "open_reference",
+]
 
 
 def load(
@@ -72,8 +82,21 @@ def load_script(target: str) -> Any:
 
 def load_reference(reference: Reference, *, allow_unverified: bool = False) -> Any:
     """Load the flow of a reference; see :func:`load`."""
-    reference = check_trust(reference)
-    storage = reference.open_storage()
+    return load_from(*open_reference(reference), allow_unverified=allow_unverified)
+
+
+def open_reference(reference: Reference) -> tuple[Reference, Storage]:
+    """Return the reference to go on with, and its storage, if the settings let it load.
+
+    Raises:
+        FlowholdError: As of :func:`load`.
+    """
+    trusted = check_trust(reference)
+    return trusted, trusted.open_storage()
+
+
+def load_from(reference: Reference, storage: Storage, *, allow_unverified: bool = False) -> Any:
+    """Load the flow of what :func:`open_reference` returned; see :func:`load`."""
     flow = storage.get_flow(reference.flow, allow_unverified=allow_unverified)
     # A module gives the same object every time; what is noted here is of this load only.
     flow = copy.copy(flow)
@@ -91,8 +114,8 @@ def env_runner_of(reference: Reference) -> EnvRunner | None:
     Raises:
         FlowholdError: As of :func:`load`.
     """
-    trusted = check_trust(reference)
-    return trusted.open_storage().get_env_runner(trusted.flow)
+    trusted, storage = open_reference(reference)
+    return storage.get_env_runner(trusted.flow)
 
 
 def find_reference(

@@ -122,10 +122,9 @@ class ContainerRunner:
                 "and hostname",
             ) from error
         try:
-            given = {**variables}
-            for name, value in resolve(self.secrets).items():
-                variables[f"FLOWHOLD_SECRET_{name}"] = value
-            variables.update(given)
+            values = resolve(self.secrets)
+            variables = {f"FLOWHOLD_SECRET_{name}": values[name] for name in values} | variables
+            values.clear()
             with self.engine.container(
                 self.image,
                 entrypoint=command,
@@ -141,7 +140,6 @@ class ContainerRunner:
             raise
         finally:
             variables.clear()
-            value = ""
 
     def _follow(self, container: str) -> ContainerRun:
         client, output = self.engine.client, bytearray()

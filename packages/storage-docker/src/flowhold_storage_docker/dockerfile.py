@@ -25,6 +25,8 @@ class Recipe:
     """Name of the image to build on, or the text of a Dockerfile."""
     directory: str
     """Folder of Flowhold in the image."""
+    flows_directory: str
+    """Folder of the flows in the image."""
     own_dockerfile: bool = False
     """Whether `base` is the text of a Dockerfile."""
     env_vars: Mapping[str, str] = field(default_factory=dict)
@@ -44,11 +46,6 @@ class Recipe:
     """Further lines of the user."""
     check: bool = True
     """Whether the flows are loaded as the last step."""
-
-    @property
-    def flows_directory(self) -> str:
-        """Folder of the flows in the image."""
-        return posixpath.join(self.directory, "flows")
 
 
 def render(recipe: Recipe) -> str:

@@ -244,20 +244,6 @@ class ImageStorage(PackedStorage):
     def _kind(self, record: Record, data: bytes) -> str:
         return kind_of(data)
 
-    def read(self, record: Record, *, pending: str | None = None) -> bytes:
-        """Return the bytes of a flow, out of the image, checked by their digest.
-
-        Raises:
-            IntegrityError: They are not the bytes that were recorded.
-        """
-        if pending in self._pending:
-            return b"".join(self._pending[pending].parts)
-        if record.sha256 is None:
-            return self._read(record)
-        from flowhold import cache
-
-        return cache.object_of(record.sha256, lambda: self._read(record))
-
     def _read(self, record: Record) -> bytes:
         limit = record.size if record.size is not None else settings.current().max_tree_bytes
         path, _ = split_target(record.location)

@@ -73,6 +73,7 @@ def recipe_of(
     return Recipe(
         base,
         storage.flowhold_directory,
+        storage.flows_directory,
         own_dockerfile=own,
         env_vars=storage.env_vars or {},
         dependencies=storage.python_dependencies or (),

@@ -174,7 +174,6 @@ class Storage(ABC):
             SecretNotFoundError: A secret that the storage names has no value here.
         """
         name, record = self._find(name_or_location, allow_unverified=allow_unverified)
-        check_pin(record, self.capabilities, self.name)
         with provided(resolve(self.secrets)):
             flow = self._load(name, record, allow_unverified=allow_unverified)
         if getattr(flow, "result", False) is None and self.result is not None:
@@ -195,7 +194,9 @@ class Storage(ABC):
         return None
 
     def _find(self, wanted: str | None, *, allow_unverified: bool) -> tuple[str | None, Record]:
+        """Return name and record of a flow; refuse a pin that nothing here would check."""
         if found := pick(self._records, wanted):
+            check_pin(found[1], self.capabilities, self.name)
             return found
         bare = wanted and self._bare(wanted, allow_unverified=allow_unverified)
         if not bare:
@@ -263,7 +264,6 @@ class Storage(ABC):
         """
         # The secrets of tasks are not needed for that.
         found, record = self._find(name, allow_unverified=False)
-        check_pin(record, self.capabilities, self.name)
         self._extract(found, record, folder)
 
     def serialize(self) -> dict[str, Any]:

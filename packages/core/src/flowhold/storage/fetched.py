@@ -37,10 +37,6 @@ class FetchedStorage(PackedStorage):
     def _fetch(self, record: Record, limit: int | None) -> bytes:
         """Return the bytes at a record as they are there, at most ``limit`` of them."""
 
-    def _is_near(self, record: Record) -> bool:
-        """Whether fetching is as cheap as a cache would be."""
-        return False
-
     def _add(self, flow: Any) -> Record:
         payload = self._packing().pack(flow)
         record = Record(
@@ -81,22 +77,7 @@ class FetchedStorage(PackedStorage):
         storage._records, storage._pending = {}, {}
         return storage
 
-    def read(self, record: Record, *, pending: str | None = None) -> bytes:
-        """Return the bytes at a record, checked by its digest where it has one.
-
-        Raises:
-            IntegrityError: They are not the bytes that were recorded.
-        """
-        if pending in self._pending:
-            return b"".join(self._pending[pending].parts)
-        if record.sha256 is None or self._is_near(record):
-            return self._read(record)
-        from flowhold import cache
-
-        return cache.object_of(record.sha256, lambda: self._read(record))
-
     def _read(self, record: Record) -> bytes:
-        """Do the same as :meth:`read` past the cache."""
         # One byte more than recorded tells a longer object; the digest tells the rest.
         limit = None if record.size is None else record.size + 1
         try:

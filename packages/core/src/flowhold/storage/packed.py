@@ -24,7 +24,7 @@ __all__ = ["PackedStorage"]
 class PackedStorage(Storage):
     """Packs each flow into bytes that have a digest, and loads it from them.
 
-    A subclass implements :meth:`read`, and the rest of :class:`~flowhold.Storage`; what was added
+    A subclass implements :meth:`_read`, and the rest of :class:`~flowhold.Storage`; what was added
     and is not stored yet is in ``_pending``.
 
     Args:
@@ -55,8 +55,19 @@ class PackedStorage(Storage):
         self._pending: dict[str, Payload] = {}
 
     @abstractmethod
+    def _read(self, record: Record) -> bytes:
+        """Return the bytes at a record, from where they are, checked by its digest if it has one.
+
+        Raises:
+            IntegrityError: They are not the bytes that were recorded.
+        """
+
+    def _is_near(self, record: Record) -> bool:
+        """Whether reading is as cheap as a cache would be."""
+        return False
+
     def read(self, record: Record, *, pending: str | None = None) -> bytes:
-        """Return the bytes at a record, checked by its digest where it has one.
+        """Return the bytes at a record, perhaps cached ones, checked by its digest if it has one.
 
         Args:
             record: What is recorded of a flow.
@@ -65,6 +76,13 @@ class PackedStorage(Storage):
         Raises:
             IntegrityError: They are not the bytes that were recorded.
         """
+        if pending in self._pending:
+            return b"".join(self._pending[pending].parts)
+        if record.sha256 is None or self._is_near(record):
+            return self._read(record)
+        from flowhold import cache
+
+        return cache.object_of(record.sha256, lambda: self._read(record))
 
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""

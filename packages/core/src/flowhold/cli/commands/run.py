@@ -16,7 +16,7 @@ from flowhold.cli.failures import Failure, describe, outline, show_traceback
 from flowhold.cli.session import Session
 from flowhold.errors import FlowholdError
 from flowhold.labels import check_host
-from flowhold.loading import env_runner_of, find_reference, load_reference, load_script
+from flowhold.loading import find_reference, load_from, load_script, open_reference
 from flowhold.reference import Reference
 from flowhold.running import FlowRun
 
@@ -86,7 +86,8 @@ def command(
         version = found.version
         if not any_host:
             check_host(found)
-        runner = env_runner_of(found)
+        trusted, storage = open_reference(found)
+        runner = storage.get_env_runner(trusted.flow)
     if runner is None and environment:
         raise click.BadParameter(
             "this flow runs in this process, which has its variables already", param_hint="--env"
@@ -95,7 +96,7 @@ def command(
         outcome = runner.run(environment, values, executor and ":".join(executor).rstrip(":"))
     else:
         if isinstance(found, Reference):
-            flow = load_reference(found, allow_unverified=allow_unverified)
+            flow = load_from(trusted, storage, allow_unverified=allow_unverified)
         else:
             flow = load_script(found)
         with open_executor(executor) as workers:
