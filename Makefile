@@ -61,7 +61,7 @@ coverage: $(READY) $(AZURITE) ## Run the tests and demand 95 % line coverage of 
 	$(BIN)/coverage report --fail-under=95
 
 conformance: $(READY) $(AZURITE) ## Run the conformance kit for every storage, and print the counts of each
-	@$(SCRATCH) && $(BIN)/$(PYTEST) -q -m "conformance and not long" $(ARGS)
+	@$(SCRATCH) && $(BIN)/$(PYTEST) -q -m conformance $(ARGS)
 
 test-py%: .venvs/py%/.ready $(AZURITE) ## Run the packages' tests under another Python, without an engine: make test-py3.10
 	@$(SCRATCH) && for package in $(TESTED); do echo "$$package" && $(<D)/bin/$(PYTEST) -q -m "not long and not engine" $(ARGS) "$$package" || exit 1; done

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 AUTHOR = """
 import flowhold
 from flowhold.storage import Local
@@ -56,6 +58,7 @@ def test_flows_of_prefect_3_are_registered_and_run_in_another_process(
     ]
 
 
+@pytest.mark.long
 def test_the_command_line_registers_and_runs_a_prefect_3_flow(prefect3, process, quiet, tmp_path):
     (tmp_path / "author.py").write_text(AUTHOR)
     flowhold = prefect3.with_name("flowhold")

@@ -112,10 +112,13 @@ def register_anew(project, kind, by, number=0):
 @pytest.mark.parametrize(
     ("kind", "by", "times"),
     [
-        ("pickle", "python", 19),
-        ("pickle", "folder", 19),
-        ("script", "python", 19),
-        ("bundle", "folder", 19),
+        ("pickle", "python", 7),
+        ("pickle", "folder", 7),
+        ("script", "python", 3),
+        ("bundle", "folder", 3),
+        pytest.param("pickle", "python", 19, marks=pytest.mark.long),
+        pytest.param("pickle", "folder", 19, marks=pytest.mark.long),
+        pytest.param("bundle", "folder", 19, marks=pytest.mark.long),
         ("pickle with files", "python", 5),
     ],
 )

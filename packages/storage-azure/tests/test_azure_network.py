@@ -8,6 +8,7 @@ from flowhold.testing import Network, NetworkTests
 from flowhold_storage_azure import Azure, AzureStore
 
 
+@pytest.mark.sampled(6)
 class TestNetwork(NetworkTests):
     @pytest.fixture
     def network(self, azure_server, azure_container, no_backoff):

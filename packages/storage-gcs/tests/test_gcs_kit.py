@@ -8,6 +8,7 @@ from flowhold.testing import ObjectStoreTests, RefusedAccessTests, StorageTests
 from flowhold_storage_gcs import GCS, GCSStore
 
 
+@pytest.mark.sampled(3)
 class TestGCSStore(ObjectStoreTests):
     @pytest.fixture
     def store(self, bucket):
@@ -29,6 +30,7 @@ class TestRefused(RefusedAccessTests):
         return GCSStore(bucket, credentials_secret="REFUSED")
 
 
+@pytest.mark.sampled(3)
 class TestGCS(StorageTests):
     @pytest.fixture
     def make_storage(self, bucket):

@@ -8,6 +8,7 @@ from flowhold.testing import Network, NetworkTests
 from flowhold_storage_gcs import GCS, GCSStore
 
 
+@pytest.mark.sampled(6)
 class TestNetwork(NetworkTests):
     @pytest.fixture
     def network(self, front, bucket, no_backoff):

@@ -1,14 +1,9 @@
-"""GitHub, GitLab, Bitbucket and CodeCommit hold what every storage has to.
-
-Of those that find a flow in the same way, one is drawn; the others are for long runs.
-"""
+"""GitHub, GitLab, Bitbucket and CodeCommit hold what every storage has to."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import random
 from functools import partial
 
 import pytest
@@ -20,9 +15,6 @@ from .forges.cases import BASIC, TOKEN, USER, VARIABLES, forge_of
 
 PATH = "flows/kit_flows.py"
 KEY = "canary-key-id"
-DRAWN = random.Random(os.environ["FLOWHOLD_TEST_SEED"]).choice(
-    ["github", "gitlab", "cloud", "server"]
-)
 
 
 def place_in(repository):
@@ -34,11 +26,6 @@ def place_in(repository):
         repository.branches[repository.default] = sha
 
     return place
-
-
-def sampled(suite):
-    """Leave a class of tests to long runs, unless its forge is drawn."""
-    return suite if suite.name == DRAWN else pytest.mark.long(suite)
 
 
 class ForgeSuite(StorageTests):
@@ -67,26 +54,27 @@ class ForgeSuite(StorageTests):
         return place_in(forge.fake.repository)
 
 
-@sampled
+@pytest.mark.sampled(5)
 class TestGitHub(ForgeSuite):
     name = "github"
 
 
-@sampled
+@pytest.mark.sampled(5)
 class TestGitLab(ForgeSuite):
     name = "gitlab"
 
 
-@sampled
+@pytest.mark.sampled(5)
 class TestBitbucketCloud(ForgeSuite):
     name = "cloud"
 
 
-@sampled
+@pytest.mark.sampled(5)
 class TestBitbucketServer(ForgeSuite):
     name = "server"
 
 
+@pytest.mark.sampled(5)
 class TestCodeCommit(StorageTests):
     @pytest.fixture
     def fake(self):

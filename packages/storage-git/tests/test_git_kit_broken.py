@@ -64,13 +64,14 @@ class Fixtures:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
+def outcomes(request, tmp_path_factory):
     sys.path.insert(0, str(KIT))
     from kit_runs import run
 
-    return run(tmp_path_factory.mktemp("kit"), HEAD, PinningTests, CASES)
+    return run(request, tmp_path_factory.mktemp("kit"), HEAD, PinningTests, CASES)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("number", "broken", "test"), [(n, *case) for n, case in enumerate(CASES)])
 def test_a_broken_storage_fails(outcomes, number, broken, test):
     from kit_runs import check
@@ -83,6 +84,7 @@ def test_every_test_of_revisions_catches_a_broken_storage():
     assert {test for _, test in CASES} == tests
 
 
+@pytest.mark.long
 def test_the_good_storage_passes_all_tests(outcomes):
     good = {test: found for (name, test), found in outcomes.items() if name == "TestGood"}
     assert [test for test, found in good.items() if set(found) != {"passed"}] == []

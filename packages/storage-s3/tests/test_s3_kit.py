@@ -23,6 +23,7 @@ def at_with_keys(at):
     return {**at, **dict(zip(names, SECRETS, strict=True))}
 
 
+@pytest.mark.sampled(4)
 class TestStore(ObjectStoreTests):
     @pytest.fixture
     def store(self, s3_bucket, at_with_keys):
@@ -45,6 +46,7 @@ class TestStore(ObjectStoreTests):
         assert "canary-secret-key" not in caplog.text
 
 
+@pytest.mark.sampled(4)
 class TestStoreInFolder(ReadingTests, ListingTests, DeletingTests, CatalogTests):
     @pytest.fixture
     def store(self, s3_bucket, at):
@@ -59,6 +61,7 @@ class TestStoreInFolder(ReadingTests, ListingTests, DeletingTests, CatalogTests)
         return f"s3://{s3_bucket}/a%20folder/of%20it"
 
 
+@pytest.mark.sampled(4)
 class TestStorage(StorageTests):
     @pytest.fixture
     def make_storage(self, s3_bucket, at_with_keys):

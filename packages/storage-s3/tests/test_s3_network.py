@@ -8,6 +8,7 @@ from flowhold.testing import Network, NetworkTests
 from flowhold_storage_s3 import S3, S3Store
 
 
+@pytest.mark.sampled(6)
 class TestNetwork(NetworkTests):
     @pytest.fixture
     def network(self, s3_server, s3_bucket, no_backoff):

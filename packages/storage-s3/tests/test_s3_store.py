@@ -136,6 +136,7 @@ def test_the_winner_of_a_concurrent_write_stays(store, proxy):
     assert store.get("key") == b"other"
 
 
+@pytest.mark.long
 def test_a_catalog_of_more_than_a_page_is_complete(s3_bucket, at, proxy, via):
     store = S3Store(s3_bucket, "catalog", client_options=at)
     document = Reference("etl", {"type": "S3"}, "key", "pickle", version=1).to_json().encode()
@@ -200,6 +201,7 @@ def test_importing_the_plugin_imports_no_sdk():
     assert Path(module.__file__).name == "store.py"
 
 
+@pytest.mark.long
 def test_each_configuration_has_a_client_of_its_own(s3_bucket, at):
     def store(seconds):
         options = {**at, "config": Config(read_timeout=seconds)}

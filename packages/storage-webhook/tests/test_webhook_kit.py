@@ -62,6 +62,7 @@ class Box:
         del self.files[self.path(location)]
 
 
+@pytest.mark.sampled(3)
 class TestWebDAV(StorageTests):
     @pytest.fixture
     def make_storage(self, dav, webdav_server, login):
@@ -80,6 +81,7 @@ class TestWebDAV(StorageTests):
         return [PASSWORD]
 
 
+@pytest.mark.sampled(3)
 class TestDropbox(StorageTests):
     @pytest.fixture
     def make_storage(self, dropbox):

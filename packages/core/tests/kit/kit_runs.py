@@ -11,28 +11,34 @@ from xml.etree import ElementTree
 # Each broken class has only the theme of the kit that its test is of, and of that only this test.
 CONFTEST = """
 def pytest_collection_modifyitems(config, items):
-    for item in [*items]:
-        if getattr(item.cls, "only", item.originalname) != item.originalname:
-            items.remove(item)
+    items[:] = [it for it in items if it.cls.only is None or it.originalname in it.cls.only]
 """
 
 
-def run(folder: Path, head: str, suite: type, cases: list[tuple[str, str]]) -> dict:
-    """Return the outcomes by class and test: the good class runs all tests, the others theirs.
+def run(request, folder: Path, head: str, suite: type, cases: list[tuple[str, str]]) -> dict:
+    """Return the outcomes by class and test, of the cases whose tests are in this session.
+
+    The good class runs the same tests, or all where one of the session asks for them.
 
     Args:
+        request: That of a fixture of the module which has the tests.
         folder: Where to work.
         head: Source of the class ``Fixtures``, and of the base ``All`` of the good class.
         suite: The class of the kit that has the tests.
         cases: A broken class and a test of the kit for each.
     """
-    lines = [head, "class TestGood(Fixtures, All):", "    kind = broken.Good", ""]
-    for number, (broken, test) in enumerate(cases):
+    items = [item for item in request.session.items if item.path == request.path]
+    numbers = {it.callspec.params["number"] for it in items if hasattr(it, "callspec")}
+    named = {cases[number][1] for number in numbers}
+    only = None if any("good" in item.name for item in items) else named
+    lines = [head, "class TestGood(Fixtures, All):", f"    kind, only = broken.Good, {only}", ""]
+    for number in numbers:
+        broken, test = cases[number]
         theme = next(base for base in suite.__mro__ if test in vars(base))
         lines += [
             f"from {theme.__module__} import {theme.__name__}",
             f"class Test{broken}{number}(Fixtures, {theme.__name__}):",
-            f"    kind, only = broken.{broken}, {test!r}",
+            f"    kind, only = broken.{broken}, {[test]}",
             "",
         ]
     (folder / "test_it.py").write_text("\n".join(lines))
