@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flowhold import adapters, environment, trees
+from flowhold import adapters, environment, prefect1, trees
 from flowhold.envelope import Envelope, is_envelope, open_envelope
 from flowhold.errors import FlowNotFoundError, IntegrityError
 from flowhold.selection import find_flow
@@ -21,7 +20,7 @@ def kind_of(data: bytes) -> str:
     if is_envelope(data):
         return open_envelope(data).kind
     # 0x80 begins every binary pickle, and no Python source in UTF-8 or ASCII.
-    if data[:1] == b"\x80" or _prefect1(data) is not None:
+    if data[:1] == b"\x80" or prefect1.open_pickle(data) is not None:
         return "pickle"
     return "script"
 
@@ -79,7 +78,7 @@ def flow_from_bytes(
         recorded = envelope.header.get("environment") or recorded
         files = _tree(data, envelope) if envelope.header.get("files") else None
     else:
-        body, recorded = _prefect1(data) or (data, recorded)
+        body, recorded = prefect1.open_pickle(data) or (data, recorded)
         files = None
     from flowhold.pickling import load
 
@@ -131,19 +130,3 @@ def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
     digest = hashlib.sha256(data).hexdigest()
     root = cache.tree(digest, fill)
     return trees.open_tree(digest, root, script, manifest, modules)
-
-
-def _prefect1(data: bytes) -> tuple[bytes, dict[str, Any]] | None:
-    """Return pickle and environment of a flow that Prefect 0.14.3 to 1.x stored, or None."""
-    if data[:1] != b"{":
-        return None
-    import base64
-
-    try:
-        document = json.loads(data)
-        body = base64.b64decode(document["flow"], validate=True)
-        versions = dict(document.get("versions") or {})
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return None
-    python = versions.pop("python", None)
-    return body, {"python": python, "packages": versions}
