@@ -14,7 +14,8 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 VENVS = ROOT / ".venvs"
-CORE = ROOT / "packages" / "core"
+PACKAGES = ROOT / "packages"
+CORE = PACKAGES / "core"
 
 
 def need(what):
@@ -63,11 +64,14 @@ def prefect3():
 
 @pytest.fixture(scope="session")
 def prefect1():
-    """Python 3.10 with Prefect 1.4.1 beside Flowhold."""
+    """Python 3.10 with Prefect 1.4.1 beside Flowhold and its storages S3 and git."""
     # It does not ask for the majors of its time, but needs them: marshmallow 4 lacks the context
     # that its storages read. Together with Flowhold all this resolves.
     constraints = ["pendulum<3", "marshmallow<4", "setuptools<70"]
-    return make_environment("prefect1", "3.10", ["prefect==1.4.1", *constraints])
+    storages = [
+        word for name in ("s3", "git") for word in ("--editable", PACKAGES / f"storage-{name}")
+    ]
+    return make_environment("prefect1", "3.10", ["prefect==1.4.1", *constraints, *storages])
 
 
 @pytest.fixture

@@ -74,6 +74,13 @@ class Reference:
         return bool(digest or (self.revision if self.kind in ("script", "image") else None))
 
     @property
+    def state(self) -> str:
+        """``pinned``; ``unverified``, which loads only where that is allowed; or ``floating``."""
+        if self.pinned:
+            return "pinned"
+        return "unverified" if self.kind in ("pickle", "bundle") else "floating"
+
+    @property
     def labels(self) -> list[str]:
         """User labels and default labels, sorted."""
         storage = self.storage

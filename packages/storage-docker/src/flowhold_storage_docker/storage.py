@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from flowhold.errors import ConfigurationError
+from flowhold.storage.arguments import take_old
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import strings
 from flowhold_storage_docker import naming
@@ -20,6 +21,11 @@ from flowhold_storage_docker.options import (
 )
 
 __all__ = ["Docker"]
+
+_VERSION = (
+    "it is a release of Flowhold; where the flows need Prefect, add it to python_dependencies"
+)
+_DIRECTORY = "use that name; flows lie in its folder flows, as they did"
 
 
 class Docker(ImageStorage):
@@ -110,8 +116,12 @@ class Docker(ImageStorage):
         run_kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        flowhold_version = options.pop("prefect_version", None) or flowhold_version
-        flowhold_directory = options.pop("prefect_directory", None) or flowhold_directory
+        flowhold_version = take_old(
+            options, "prefect_version", "flowhold_version", flowhold_version, _VERSION
+        )
+        flowhold_directory = take_old(
+            options, "prefect_directory", "flowhold_directory", flowhold_directory, _DIRECTORY
+        )
         super().__init__(stored_as_script=stored_as_script, **options)
         if base_image is not None and dockerfile is not None:
             raise ConfigurationError("base_image= and dockerfile= exclude each other")

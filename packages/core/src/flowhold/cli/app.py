@@ -31,6 +31,7 @@ COMMANDS = {
     "rollback": "Make an older version the newest again.",
     "prune": "Remove old versions of a flow.",
     "copy": "Copy a flow into another storage or catalog.",
+    "migrate": "Take over flows that another system stored.",
     "cache": "Show or prune what is kept on this machine.",
     "secrets": "Check that secrets are found.",
     "keys": "Make, trust and revoke the keys that sign flows.",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from flowhold import trees
 from flowhold.redaction import mask
 
 __all__ = ["broken_pipe", "messages", "stdout_to_stderr"]
@@ -58,6 +59,8 @@ def messages(warn: Callable[[str], None], note: Callable[[str], None]) -> Iterat
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("default", UserWarning)
+                # Who registers a script is told of what it should call otherwise.
+                warnings.filterwarnings("default", "", DeprecationWarning, trees.PREFIX)
             warnings.showwarning = showwarning
             yield
     finally:

@@ -14,6 +14,7 @@ from flowhold._secrets import provided, resolve
 from flowhold.adapters import adapt_flow
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold.storage import documents
+from flowhold.storage.arguments import take_old
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.records import Record, check_new, check_pin, not_found, pick
 
@@ -38,6 +39,7 @@ class Storage(ABC):
         labels: Labels that say where the flows may run.
         add_default_labels: Whether the storage's own labels are added; None asks the settings.
         stored_as_script: Keep scripts instead of pickles.
+        **old: ``result_handler``, which Prefect 0.9 and 0.10 had for `result`.
 
     Raises:
         ConfigurationError: An argument has the wrong type.
@@ -59,7 +61,13 @@ class Storage(ABC):
         labels: Iterable[str] | None = None,
         add_default_labels: bool | None = None,
         stored_as_script: bool = False,
+        **old: Any,
     ) -> None:
+        meaning = "give a flowhold.Result, which a handler is not"
+        result = take_old(old, "result_handler", "result", result, meaning)
+        if old:
+            unknown = f"got an unexpected keyword argument {next(iter(old))!r}"
+            raise TypeError(f"{self.name}.__init__() {unknown}")
         self._result = result
         self.secrets = documents.strings("secrets", secrets)
         self._labels = sorted(set(documents.strings("labels", labels)))

@@ -32,9 +32,8 @@ def command(session: Session, catalog: str | None) -> int:
             continue
         entry = _entry(found)
         entries.append(entry)
-        pinned = "pinned" if entry["pinned"] else "floating"
         created = re.sub(r"\.\d+", "", entry["created"])
-        row = {**entry, "pinned": pinned + ", signed" * entry["signed"], "created": created}
+        row = {**entry, "pinned": found.state + ", signed" * entry["signed"], "created": created}
         del row["signed"]
         rows.append(row)
     session.emit(entries)

@@ -18,12 +18,12 @@ from flowhold.cli.command import (
     complete_storages,
     sign_option,
 )
+from flowhold.cli.lines import line
 from flowhold.cli.session import Session
 from flowhold.cli.storage_options import parse_options
-from flowhold.cli.text import printable
-from flowhold.registering import Registration, default_storage, register_all
+from flowhold.registering import default_storage, register_all
 from flowhold.selection import find_flow, flows_in, import_named, split_target
-from flowhold.signing import as_signer, signed_by
+from flowhold.signing import as_signer
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
 from flowhold.storage.documents import option_parameters
@@ -106,7 +106,8 @@ def command(
             done = register_all(flows, catalog=catalog, storage=chosen, force=force, sign=signer)
     session.emit([{**each.reference.to_dict(), "unchanged": each.unchanged} for each in done])
     for each in done:
-        session.print(_line(each))
+        word = "unchanged" if each.unchanged else "registered"
+        session.print(line(word, each.reference))
 
 
 def _load(
@@ -157,18 +158,3 @@ def _label(flow: Any, labels: Sequence[str], no_default_labels: bool) -> None:
         own = flow.storage = default_storage()
     own._labels = sorted({*own._labels, *labels})
     own.add_default_labels = own.add_default_labels and not no_default_labels
-
-
-def _line(done: Registration) -> str:
-    reference = done.reference
-    kind, storage = reference.kind, reference.storage["type"]
-    facts = [kind if kind == storage else f"{kind} in {storage}"]
-    if reference.size is not None:
-        facts.append(f"{reference.size:,} bytes")
-    facts.append("pinned" if reference.pinned else "floating")
-    if reference.labels:
-        facts.append(f"labels {', '.join(reference.labels)}")
-    if signers := signed_by(reference):
-        facts.append(f"signed by {signers}")
-    word = "unchanged" if done.unchanged else "registered"
-    return printable(f"{word} {reference.flow}@{reference.version} ({', '.join(facts)})")

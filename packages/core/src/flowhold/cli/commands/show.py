@@ -45,7 +45,7 @@ def _facts(reference: Reference) -> list[tuple[str, str]]:
     facts: list[tuple[str, Any]] = [
         ("flow", reference.flow),
         ("version", reference.version),
-        ("kind", f"{reference.kind}, {'pinned' if reference.pinned else 'floating'}"),
+        ("kind", f"{reference.kind}, {reference.state}"),
         ("storage", storage.get("type")),
         *((f"  {option}", value) for option, value in (storage.get("options") or {}).items()),
         ("location", reference.location),
