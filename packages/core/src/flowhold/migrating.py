@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from flowhold.catalog import Catalog
@@ -17,7 +18,6 @@ from flowhold.errors import (
     ObjectExistsError,
     SerializationError,
 )
-from flowhold.filestore import FileStore
 from flowhold.prefect1 import Found, open_pickle, read_flows
 from flowhold.reference import Reference
 from flowhold.signing import Signer, as_signer
@@ -139,22 +139,24 @@ def write_files(
     Raises:
         ObjectExistsError: Such a file is there already; nothing is written then.
     """
-    store = FileStore(os.path.abspath(folder))
+    target = Path(folder)
     wanted = [
-        (each, each.reference, f"{folder_of(each.reference.flow)}.json")
+        (each, each.reference, target / f"{folder_of(each.reference.flow)}.json")
         for each in migrations
         if each.reference is not None
     ]
-    there = {found.key for found in store.list()} & {key for *_, key in wanted}
-    if there:
-        raise ObjectExistsError(
-            f"{os.path.join(folder, min(there))} is there already",
-            location=min(there),
-            hint="choose another folder, or remove it",
-        )
-    for _, reference, key in wanted:
-        store.put(key, reference.to_json().encode(), if_absent=True)
-    return [(each, os.path.join(folder, key)) for each, _, key in wanted]
+    for _, _, path in wanted:
+        if path.exists():
+            raise ObjectExistsError(
+                f"{path} is there already",
+                location=str(path),
+                hint="choose another folder, or remove it",
+            )
+    target.mkdir(parents=True, exist_ok=True)
+    for _, reference, path in wanted:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(reference.to_json())
+    return [(each, str(path)) for each, _, path in wanted]
 
 
 def _reference(found: Found, pin: str) -> Reference:
@@ -162,7 +164,7 @@ def _reference(found: Found, pin: str) -> Reference:
         raise found.error or SerializationError("this flow has no storage")
     storage = Storage.deserialize(found.storage)
     ((name, record),) = storage._records.items()
-    if found.release:
+    if found.release and record.kind == "pickle":
         record.environment = {"packages": {"prefect": found.release}}
     if Capability.REVISIONS in storage.capabilities and pin == "all":
         storage.pin = True  # type: ignore[attr-defined]
