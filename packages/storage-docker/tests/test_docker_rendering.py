@@ -18,6 +18,9 @@ from flowhold import Flow, task
 from flowhold.errors import ConfigurationError
 from flowhold_storage_docker import Docker
 
+# Old names of arguments are among the cases.
+pytestmark = pytest.mark.filterwarnings("ignore:prefect_:DeprecationWarning")
+
 GOLDEN = Path(__file__).parent / "golden"
 RENEW = os.environ.get("FLOWHOLD_RENEW_GOLDEN")
 PYTHON = "{}.{}".format(*sys.version_info[:2])
