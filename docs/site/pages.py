@@ -16,6 +16,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 SHOWN = "repository/"
+EXAMPLE = re.compile(r"^<!-- (\S+) -->\n```(\w+)$", re.MULTILINE)
 LINK = re.compile(r"\[([^]\n]+)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 
 
@@ -42,7 +43,10 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to the pages of the files; a shown file's links to what is not here become text."""
+    """Name the files that examples are, and lead links to the pages of files.
+
+    A shown file's links to what is not here become text.
+    """
     here = page.file.src_uri
 
     def lead(found: re.Match[str]) -> str:
@@ -51,7 +55,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
             return f"[{found[1]}]({relpath(uri, dirname(here))}{found[3] or ''})"
         return found[1] if here.startswith(SHOWN) else found[0]
 
-    return LINK.sub(lead, markdown)
+    return EXAMPLE.sub(r'```\2 title="\1"', LINK.sub(lead, markdown))
 
 
 def _path(page: str, target: str) -> str:
