@@ -32,9 +32,8 @@ def _contexts(
     yield context
     if isinstance(command, click.Group):
         for below in command.list_commands(context):
-            found = command.get_command(context, below)
-            assert found is not None
-            yield from _contexts(found, below, context)
+            if found := command.get_command(context, below):
+                yield from _contexts(found, below, context)
 
 
 def _section(context: click.Context) -> str:

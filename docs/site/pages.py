@@ -23,7 +23,7 @@ LINK = re.compile(r"\[([^]\n]+)\]\(([^)#\s:]+)(#[^)\s]*)?\)")
 def on_config(config: MkDocsConfig) -> None:
     """Make the navigation of the index."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    first, *sections = re.split(r"^## (.+)$", index, flags=re.MULTILINE)
+    _, *sections = re.split(r"^## (.+)$", index, flags=re.MULTILINE)
     config.nav = [{"Overview": "index.md"}]
     for title, text in zip(sections[::2], sections[1::2], strict=True):
         config.nav.append({title: [{found[1]: found[2]} for found in LINK.finditer(text)]})
@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
                 files.append(File.generated(config, _uri(path), content=text))
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) -> str:
     """Name the files that examples are, and lead links to the pages of files.
 
     A shown file's links to what is not here become text.
