@@ -34,7 +34,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for page in [*files.documentation_pages()]:
         for found in LINK.finditer(page.content_string):
             path = _path(page.src_uri, found[2])
-            if not path.startswith("docs/") and files.get_file_from_path(_uri(path)) is None:
+            if path.startswith("docs/") or files.get_file_from_path(_uri(path)) is not None:
+                continue
+            if (ROOT / path).is_file():
                 text = (ROOT / path).read_text(encoding="utf-8")
                 if not path.endswith(".md"):
                     text = f"# {path}\n\n````{path.rpartition('.')[2]}\n{text}````\n"
