@@ -79,7 +79,7 @@ lint: $(READY) ## Check style, formatting and types
 	$(BIN)/mypy
 
 docs: .venvs/docs/.ready ## Build the site of the documentation into site/; a dead link or an unlisted page is an error
-	@NO_MKDOCS_2_WARNING=1 $(<D)/bin/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(<D)/bin/mkdocs build
 	@! grep -rnoE '<(script|link|img|iframe|source)[^>]* (src|href)="?(https?:)?//[^>]*' site --include='*.html' || { echo "the site gets these from other hosts" >&2; exit 1; }
 
 .venvs/docs/.ready: pyproject.toml packages/core/pyproject.toml | $(READY)
