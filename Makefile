@@ -18,7 +18,7 @@ SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXI
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long conformance coverage lint package bench services clean
+.PHONY: help demo test test-long conformance coverage lint docs package bench services clean
 
 help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
@@ -78,6 +78,17 @@ lint: $(READY) ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venvs/docs/.ready ## Build the site of the documentation into site/; a dead link or an unlisted page is an error
+	@NO_MKDOCS_2_WARNING=1 $(<D)/bin/mkdocs build
+	@! grep -rnoE '<(script|link|img|iframe|source)[^>]* (src|href)="?(https?:)?//[^>]*' site --include='*.html' || { echo "the site gets these from other hosts" >&2; exit 1; }
+
+.venvs/docs/.ready: pyproject.toml packages/core/pyproject.toml | $(READY)
+	@echo "Making $(@D)"
+	@rm -rf $(@D)
+	@$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group docs -e packages/core
+	@touch $@
+
 package: $(READY) ## Build every distribution into dist/, check it, and try it in an empty environment
 	@rm -rf dist
 	@for package in $(PACKAGES); do $(BIN)/python -m build --installer uv --outdir dist "$$package" >/dev/null || exit 1; done
@@ -94,6 +105,6 @@ services: ## Install the servers that tests start by themselves and that pip doe
 	@.ci/services
 
 clean: ## Remove everything that make made
-	@for folder in .demo dist .venvs $(VENV); do if [ -e "$$folder" ]; then chmod -R u+rwX "$$folder"; rm -rf "$$folder"; fi; done
+	@for folder in .demo dist site .venvs $(VENV); do if [ -e "$$folder" ]; then chmod -R u+rwX "$$folder"; rm -rf "$$folder"; fi; done
 	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	@find packages tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
@@ -19,19 +20,25 @@ from flowhold.settings import Settings
 from flowhold.storage.documents import option_parameters
 from flowhold.storage.objects import ObjectStorage
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SOURCES = Path(flowhold.__file__).parent
+SOURCES = "".join(
+    path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("packages/*/src/**/*.py"))
+)
 BUILT_IN = ("local", "bytes", "module", "memory")
-VARIABLES = sorted(
-    {
-        found
-        for path in SOURCES.rglob("*.py")
-        for found in re.findall(r"\b_?FLOWHOLD_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
-    }
+VARIABLES = sorted({*re.findall(r"\b_?FLOWHOLD_[A-Z_]*[A-Z]\b", SOURCES)})
+# Those that SDKs read by themselves are not in the sources.
+OTHER_VARIABLES = sorted(
+    {*re.findall(r'"([A-Z]+_[A-Z_]*(?:HOST|TOKEN|PASSWORD|USERNAME|COMMAND|STRING))"', SOURCES)}
 )
 HOOKS = [name for name in vars(hookspecs) if name.startswith("flowhold_")]
 EXTRAS = metadata("flowhold").get_all("Provides-Extra")
+STORAGES = sorted(ROOT.glob("packages/storage-*/pyproject.toml"))
 
 
 @cache
@@ -88,6 +95,11 @@ def test_every_variable_is_among_the_settings(variable):
     assert in_code(variable, page("settings.md"))
 
 
+@pytest.mark.parametrize("variable", OTHER_VARIABLES)
+def test_every_variable_of_other_programs_is_on_some_page(variable):
+    assert any(in_code(variable, page(path.name)) for path in DOCS.glob("*.md"))
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_a_row_and_an_example(hook):
     assert f"| `{hook}(" in page("plugins.md")
@@ -110,6 +122,14 @@ def test_the_builtins_of_an_error_are_told(error):
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_every_extra_is_told(extra):
     assert in_code(extra, section("plugins.md", "Extras"))
+
+
+@pytest.mark.parametrize("project", STORAGES, ids=lambda path: path.parent.name)
+def test_every_extra_of_a_storage_is_told(project):
+    described = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    pages = "".join(page(path.name) for path in sorted(DOCS.glob("storage-*.md")))
+    for extra in described.get("optional-dependencies", {}):
+        assert f"{described['name']}[{extra}]" in pages
 
 
 def test_every_command_has_a_section_and_no_other_has():
@@ -154,8 +174,16 @@ def test_every_member_of_a_storage_is_told(member):
 
 
 @pytest.mark.parametrize("capability", Capability, ids=lambda capability: capability.name)
-def test_every_capability_is_told(capability):
-    assert in_code(capability.name, page("storages.md"))
+def test_every_capability_is_told_with_the_storages_that_have_it(capability):
+    classes = [plugins.storage_class(name) for name in (*BUILT_IN, *plugins.KNOWN)]
+    row = next(
+        r for r in page("storages.md").splitlines() if r.startswith(f"| `{capability.name}`")
+    )
+    told = row.split("|")[3].strip()
+    named = {*re.findall(r"\b[A-Z]\w+", told)}
+    if told.startswith("all"):
+        named = {cls.__name__ for cls in classes} - named
+    assert named == {cls.__name__ for cls in classes if capability in cls.capabilities}
 
 
 @pytest.mark.parametrize("field", fields(Reference), ids=lambda field: field.name)
@@ -173,6 +201,12 @@ def test_every_field_of_what_a_plugin_says_is_told(field):
 def test_every_public_name_is_on_some_page(name):
     pages = "".join(path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md")))
     assert name == "__version__" or re.search(rf"\b{name}\b", pages)
+
+
+def test_the_reference_shows_every_public_name_once():
+    shown = re.findall(r"^### ::: flowhold\.(\w+)$", page("reference-python.md"), re.MULTILINE)
+    elsewhere = {"FlowholdError", "__version__"}
+    assert sorted(shown) == sorted({*flowhold.__all__} - elsewhere)
 
 
 def test_the_tests_that_the_page_on_security_names_are_there():
