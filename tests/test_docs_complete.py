@@ -64,7 +64,8 @@ def leaves(command, path):
         return [(path, command)]
     context = click.Context(command)
     children = {name: command.get_command(context, name) for name in command.list_commands(context)}
-    return [leaf for name, child in children.items() for leaf in leaves(child, f"{path} {name}")]
+    below = [leaf for name, child in children.items() for leaf in leaves(child, f"{path} {name}")]
+    return [(path, command), *below]
 
 
 def options():

@@ -42,6 +42,8 @@ def install(words, process, folder):
     if not python.exists():
         process(sys.executable, "-m", "uv", "venv", "--quiet", folder / "venv")
     packages = [ROOT / word if (ROOT / word).exists() else word for word in words]
+    # What strangers get from an index is what is here.
+    packages = [re.sub(r"^flowhold(?=\[|$)", f"{ROOT}/packages/core", str(it)) for it in packages]
     pip = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python)
     process(*pip, *packages, cwd=folder)
 

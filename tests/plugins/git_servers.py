@@ -37,6 +37,7 @@ PrintLastLog no
 PrintMotd no
 MaxStartups 200
 ClientAliveInterval 5
+Subsystem sftp internal-sftp
 {accept}
 SetEnv {variables}
 """

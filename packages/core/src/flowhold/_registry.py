@@ -33,7 +33,7 @@ _GROUPS = {
     "object store": "flowhold.object_store",
     "plugin": "flowhold.plugins",
 }
-_EXTRAS = {"storage": KNOWN, "object store": {"s3": "s3", "gs": "gcs", "az": "azure"}}
+EXTRAS = {"storage": KNOWN, "object store": {"s3": "s3", "gs": "gcs", "az": "azure"}}
 _LOGGER = logging.getLogger("flowhold.plugins")
 
 
@@ -281,7 +281,7 @@ def _pick(kind: str, name: str, claims: list[Claim], names: Set[str] = frozenset
     # All of it is in the message, as `from flowhold.storage import S3` shows no hint.
     message, hint = f"no {kind} {name!r} is installed", _install(kind, name)
     if hint is None:
-        near = get_close_matches(name.lower(), {*names, *_EXTRAS[kind]}, n=3)
+        near = get_close_matches(name.lower(), {*names, *EXTRAS[kind]}, n=3)
         message += f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         hint = next(filter(None, (_install(kind, n) for n in near if n not in names)), None)
     message += f"; {hint}" if hint else ""
@@ -290,7 +290,7 @@ def _pick(kind: str, name: str, claims: list[Claim], names: Set[str] = frozenset
 
 
 def _install(kind: str, name: str) -> str | None:
-    extra = _EXTRAS.get(kind, {}).get(name)
+    extra = EXTRAS.get(kind, {}).get(name)
     return f'pip install "flowhold[{extra}]"' if extra else None
 
 

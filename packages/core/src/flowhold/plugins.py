@@ -29,6 +29,7 @@ __all__ = [
     "storage_class",
     "storage_info",
     "storage_name",
+    "taken",
     "unregister",
 ]
 
@@ -117,6 +118,14 @@ def call_first(hook_name: str, **arguments: Any) -> Any:
 def call_all(hook_name: str, **arguments: Any) -> list[Any]:
     """Return all answers to a hook that are not None; a plugin that raises is logged."""
     return list(_registry().answers(hook_name, arguments))
+
+
+def taken() -> set[str]:
+    """Return the names and URL schemes that a new plugin cannot have; imports no plugin."""
+    from flowhold._registry import EXTRAS
+
+    known = {name for names in EXTRAS.values() for name in names}
+    return known | {claim.name for claim in _registry().claims()}
 
 
 def listing(check: bool = False) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from flowhold.errors import (
 from flowhold.storage.capabilities import Capability
 
 __all__ = [
+    "SCRATCH",
     "ObjectInfo",
     "ObjectStore",
     "Parts",

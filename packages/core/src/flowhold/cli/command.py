@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,15 +58,32 @@ def common_options() -> list[click.Parameter]:
     ]
 
 
-def as_command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
+def as_command(
+    example: str, **commands: click.Command
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a command that has the common options and is called with the session.
 
     Args:
         example: Command lines shown below its help.
+        **commands: By name, commands of its own; the function is called where none is given.
     """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
-        command = click.command(epilog=_epilog(example))(click.pass_obj(function))
+        @wraps(function)
+        def call(session: Session, **options: Any) -> Any:
+            if click.get_current_context().invoked_subcommand is None:
+                return function(session, **options)
+            return None
+
+        if commands:
+            command: click.Command = click.command(
+                cls=Group,
+                commands=commands,
+                invoke_without_command=True,
+                epilog=_epilog(example),
+            )(click.pass_obj(call))
+        else:
+            command = click.command(epilog=_epilog(example))(click.pass_obj(function))
         command.params += common_options()
         return command
 

@@ -1,0 +1,168 @@
+"""Objects as files of any file system that fsspec knows."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from flowhold import ObjectInfo
+from flowhold.bodies import Download
+from flowhold.clients import check_options, secret_mapping
+from flowhold.errors import ConfigurationError, StorageError
+from flowhold.remote import RemoteStore, Upload
+from flowhold.store import SCRATCH, iter_parts
+from flowhold_storage_fsspec.rules import RULES
+from flowhold_storage_fsspec.steps import powers_of, steps_of
+
+
+def check_url(url: str) -> str:
+    """Return a URL that names a folder and no password, or raise ConfigurationError."""
+    rest = url.partition("://")[2]
+    if not rest or "::" in url or "\0" in url or ":" in rest.rpartition("@")[0]:
+        raise ConfigurationError(  # without the URL, in which people put passwords
+            "this URL does not name a folder, or more than that",
+            hint="write PROTOCOL://HOST/FOLDER; passwords go into the credentials_secret",
+        )
+    return url
+
+
+class FsspecStore(RemoteStore):
+    """Keeps each object as a file below a URL of fsspec; one call runs at a time.
+
+    Args:
+        url: Folder of the objects, such as ``sftp://host/srv/flows``, without credentials.
+        storage_options: What fsspec takes for the protocol, without credentials.
+        credentials_secret: Name of a secret with further options: a JSON object.
+    """
+
+    scheme = "fsspec"
+    rules = RULES
+    resumes = False  # an object is read at once, or not at all
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        credentials_secret: str | None = None,
+    ) -> None:
+        super().__init__(check_url(url).rstrip("/"))
+        self.storage_options = check_options("storage_options", storage_options)
+        self.credentials_secret = credentials_secret
+        # Of the protocol, not of the class.
+        self.capabilities = powers_of(url, type(self).capabilities)  # type: ignore[misc]
+
+    @classmethod
+    def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> FsspecStore:
+        """Return the store of ``sftp://…``, ``smb://…`` or ``fsspec://PROTOCOL://…``."""
+        try:
+            return cls(url.removeprefix("fsspec://"), **(options or {}))
+        except TypeError as error:
+            raise ConfigurationError(f"wrong options for fsspec: {error}") from error
+
+    def _make_client(self, secret: str | None) -> Any:
+        import fsspec
+
+        options = dict(self.storage_options)
+        if secret and self.credentials_secret:
+            options |= secret_mapping(self.credentials_secret, secret)
+        fs, root = fsspec.url_to_fs(self.bucket, skip_instance_cache=True, **options)
+        # The file systems of fsspec need not be safe for threads.
+        return threading.Lock(), fs, root.rstrip("/")
+
+    @contextmanager
+    def _files(self) -> Iterator[tuple[Any, str]]:
+        lock, fs, root = self.client
+        try:
+            with lock:
+                yield fs, root
+        except (FileNotFoundError, FileExistsError, IsADirectoryError):
+            raise
+        except Exception:
+            self._made = None  # a connection that broke is made anew
+            raise
+
+    def _codes(self, error: Exception) -> tuple[list[int | str], str]:
+        return [kind.__name__ for kind in type(error).__mro__], str(error)
+
+    def _upload(self, upload: Upload) -> ObjectInfo:
+        create, replace = steps_of(self.bucket)
+        step = create if upload.if_absent else replace or create
+        if step is None:
+            raise StorageError(
+                f"{self.bucket} cannot create a file only where there is none",
+                hint="store with overwrite=True, and keep the catalog elsewhere",
+            )
+        with self._files() as (fs, root):
+            written, name = f"{root}/{SCRATCH}/{uuid.uuid4().hex}", f"{root}/{upload.path}"
+            fs.makedirs(f"{root}/{SCRATCH}", exist_ok=True)
+            try:
+                with fs.open(written, "wb") as file:
+                    for part in iter_parts(upload.file):
+                        file.write(part)
+                _publish(fs, step, written, name)
+            finally:
+                with suppress(FileNotFoundError):
+                    fs.rm_file(written)
+        return ObjectInfo(upload.path, upload.size)
+
+    def _download(self, path: str, offset: int, etag: str | None) -> tuple[Download, str]:
+        with self._files() as (fs, root):
+            try:
+                data = fs.cat_file(f"{root}/{path}")[offset:]
+            except OSError:
+                _size(fs, f"{root}/{path}")  # says more clearly that it is a folder
+                raise
+        return Download(len(data), iter([data]), lambda: None), ""
+
+    def _head(self, path: str) -> ObjectInfo:
+        with self._files() as (fs, root):
+            return ObjectInfo(path, _size(fs, f"{root}/{path}"))
+
+    def _list(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+        with self._files() as (fs, root):
+            folder = f"{root}/{prefix}".rpartition("/")[0]
+            fs.invalidate_cache()
+            found = fs.find(folder, detail=True, on_error=_raise_unless_gone)
+        sizes = {name[len(root) + 1 :]: info["size"] for name, info in found.items()}
+        for key in sorted(sizes, key=str.encode):
+            if key.startswith(prefix) and not key.startswith(f"{SCRATCH}/"):
+                yield ObjectInfo(key, sizes[key])
+
+    def _delete(self, path: str) -> None:
+        with self._files() as (fs, root):
+            _size(fs, f"{root}/{path}")  # of a folder: there is no such object
+            fs.rm_file(f"{root}/{path}")
+            with suppress(OSError):
+                while path := path.rpartition("/")[0]:
+                    fs.rmdir(f"{root}/{path}")  # until one is not empty
+
+
+def _size(fs: Any, path: str) -> int:
+    info = fs.info(path)
+    if info["type"] == "directory":
+        raise IsADirectoryError(path)
+    return int(info["size"])
+
+
+def _raise_unless_gone(error: Exception) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
+
+
+def _publish(fs: Any, step: Callable[..., object], written: str, name: str) -> None:
+    for left in (2, 1, 0):
+        try:
+            fs.makedirs(name.rpartition("/")[0], exist_ok=True)
+            if fs.isdir(name):
+                raise StorageError(f"{name} is the folder of other objects")
+            step(fs, written, name)
+            break
+        except (FileExistsError, PermissionError):
+            raise
+        except OSError:  # others may make and remove the folder meanwhile
+            if not left:
+                raise
