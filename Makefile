@@ -18,7 +18,7 @@ SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXI
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long conformance coverage lint docs package bench services clean
+.PHONY: help demo test test-long conformance coverage lint docs dist bench services clean
 
 help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
@@ -89,14 +89,8 @@ docs: .venvs/docs/.ready ## Build the site of the documentation into site/; a de
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group docs -e packages/core
 	@touch $@
 
-package: $(READY) ## Build every distribution into dist/, check it, and try it in an empty environment
-	@rm -rf dist
-	@for package in $(PACKAGES); do $(BIN)/python -m build --installer uv --outdir dist "$$package" >/dev/null || exit 1; done
-	$(BIN)/twine check --strict dist/*
-	$(BIN)/check-wheel-contents dist/*.whl
-	@$(SCRATCH) && $(BIN)/uv venv --quiet --python $(BIN)/python "$$tmp/venv" \
-	&& $(BIN)/uv pip install --quiet --python "$$tmp/venv/bin/python" dist/*.whl \
-	&& cd "$$tmp" && venv/bin/flowhold --version
+dist: $(READY) ## Build every distribution into dist/ reproducibly, check it, try it in empty environments
+	@$(SCRATCH) && .ci/dist
 
 bench: $(READY) $(AZURITE) ## Run the benchmarks, beside the peers that can be had
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(wildcard .venvs/prefect1/bin/python) || exit 1; done
