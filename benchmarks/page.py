@@ -21,9 +21,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 CHARTS = ROOT / "docs" / "benchmarks"
 HEAD = """# Benchmarks
 
-Flowhold beside other systems and beside bare libraries, measured side by side in one run. `make
-bench` writes this page; `make bench-quick` runs all of it in less than three minutes, to see that
-it works, and says nothing of times.
+Flowhold beside other systems and beside bare libraries, measured side by side in one run.
+`make bench` writes this page; `make bench-quick` runs all of it in less than three minutes, to see
+that it works, and says nothing of times.
 
 ```console
 $ make bench
@@ -126,5 +126,5 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         for each in row.comparisons():
             ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
             goal = "" if each.goal is None else f"{each.goal:.2f}"
-            value = shown(each.value, row.unit)
+            value = shown(each.value, row.unit).replace("|", "\\|")
             yield f"| | {each.peer} | {value} | {ratio} | {goal} | {each.verdict} |"

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,11 +138,9 @@ class _Worker:
         """Return seconds and requests by measure, for one round."""
         assert self._process.stdin
         assert self._process.stdout
-        try:
+        with suppress(BrokenPipeError):
             self._process.stdin.write(f"{round_name}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass
         line = self._process.stdout.readline()
         if not line:
             self._said.seek(0)
@@ -154,7 +153,8 @@ class _Worker:
         """End the process."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
         self._said.close()

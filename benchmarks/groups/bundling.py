@@ -22,7 +22,7 @@ from turns import Contender, in_turn
 
 SCRIPT = "import flowhold\n\n@flowhold.flow\ndef etl():\n    return 1\n"
 WORDS = ["def", "return", "import", "self", "value", "for", "if", "not", "flow", "task", "data"]
-BY_HAND = {"tar + zstd, Python": "TarZstd", "tar | zstd, programs": "TarZstdCommand"}
+BY_HAND = {"tar + zstd, Python": "TarZstd", "tar and zstd, programs": "TarZstdCommand"}
 SLOW = {"tar + gzip -9, Python": "TarGzip", "zip -9, Python": "Zip"}
 
 
@@ -31,19 +31,17 @@ def rows(size) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         make_tree(Path(name), size(768, 48), size(8_000_000, 500_000))
         missing = not shutil.which("zstd")
-        peers = {
-            who: kind for who, kind in (BY_HAND | SLOW).items() if "|" not in who or not missing
-        }
         contenders = {
             who: Contender(f"bundling:{kind}", OWN, {"tree": name})
-            for who, kind in ({"flowhold": "Flowhold"} | peers).items()
+            for who, kind in ({"flowhold": "Flowhold"} | BY_HAND | SLOW).items()
+            if not (missing and kind == "TarZstdCommand")
         }
         taken = in_turn(contenders, size(9, 0))
     parts = {measure: taken[measure].seconds for measure in ("make", "store", "load")}
     together = {who: sum(float(times[who]) for times in parts.values()) for who in contenders}
     best = min((who for who in BY_HAND if who in together), key=lambda who: together[who])
     for measure, times in (parts | {"all": together}).items():
-        told = times if not missing else times | {"tar | zstd, programs": "zstd is not installed"}
+        told = times if not missing else times | {"tar and zstd, programs": "zstd is not installed"}
         own = min((who for who in BY_HAND if who in times), key=lambda who: float(times[who]))
         goals = {best if measure == "all" else own: 1.5}
         if measure in ("make", "all"):

@@ -27,7 +27,7 @@ def rows(size) -> Iterator[Row]:
     sys.path.insert(0, str(ROOT / "tests" / "plugins"))
     import servers
 
-    payload, peer = size(512, 32), interpreter("prefect1")
+    payload, peer = size(512, 8), interpreter("prefect1")
     contenders = {
         "flowhold": ("Flowhold", OWN),
         "cloudpickle": ("Cloudpickle", OWN),
