@@ -18,7 +18,7 @@ SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXI
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long conformance coverage lint docs dist bench services clean
+.PHONY: help demo test test-long conformance coverage lint docs dist bench bench-quick services clean
 
 help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
@@ -92,8 +92,11 @@ docs: .venvs/docs/.ready ## Build the site of the documentation into site/; a de
 dist: $(READY) ## Build every distribution into dist/ reproducibly, check it, try it in empty environments
 	@$(SCRATCH) && .ci/dist
 
-bench: $(READY) $(AZURITE) ## Run the benchmarks, beside the peers that can be had
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" $(wildcard .venvs/prefect1/bin/python) || exit 1; done
+bench: $(READY) $(AZURITE) ## Run the benchmarks beside the peers, and write docs/benchmarks.md
+	@$(SCRATCH) && $(BIN)/python benchmarks --page $(ARGS)
+
+bench-quick: $(READY) $(AZURITE) ## Run a short version of the benchmarks, to see that all of it runs
+	@$(SCRATCH) && $(BIN)/python benchmarks --quick $(ARGS)
 
 services: ## Install the servers that tests start by themselves and that pip does not have
 	@.ci/services

@@ -43,14 +43,14 @@ def _isolated(as_new_user):
 @pytest.fixture
 def core_alone(monkeypatch):
     """Hide the distributions of other storages, as where only the core is installed."""
-    from flowhold import _registry, plugins
+    from flowhold import _claims, plugins
 
-    found = _registry._points
+    found = _claims._points
 
     def points():
         return [point for point in found() if not point.value.startswith("flowhold_storage_")]
 
-    monkeypatch.setattr(_registry, "_points", points)
+    monkeypatch.setattr(_claims, "_points", points)
     plugins._registry.cache_clear()
     yield
     plugins._registry.cache_clear()

@@ -187,6 +187,20 @@ def test_a_storage_installed_while_running_is_found(site):
     assert plugins.storage_class("tape")
 
 
+def test_a_storage_is_found_in_one_look_that_reads_no_description_of_a_distribution(
+    site, monkeypatch
+):
+    import importlib_metadata
+
+    site.storage("toy")
+    looks, look = [], importlib_metadata.entry_points
+    monkeypatch.setattr("importlib_metadata.entry_points", lambda: looks.append("look") or look())
+    described = property(lambda self: pytest.fail(f"{self} was described"))
+    monkeypatch.setattr("importlib_metadata.Distribution.metadata", described)
+    assert plugins.storage_class("toy").__name__ == "Toy"
+    assert looks == ["look"]
+
+
 def test_listing_imports_no_plugin(site):
     for number in range(5):
         site.storage(f"tape{number}", scheme=True)

@@ -1,72 +1,27 @@
-"""What is installed, read from metadata, and the plugins of it that have been loaded."""
+"""The plugins that have been loaded, and how others come to be."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Set
-from contextlib import suppress
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
-from flowhold import __version__, _builtin, hookspecs, settings
+from flowhold import _builtin, hookspecs, settings
+from flowhold._claims import GROUPS, Claim, OwnSource, check_enabled, installed, pick
 from flowhold.errors import (
     FlowholdError,
     PluginConflictError,
     PluginError,
     PluginLoadError,
     PluginNotFoundError,
-    PluginVersionError,
 )
-from flowhold.plugins import KNOWN, StorageInfo
+from flowhold.plugins import StorageInfo
 
-if TYPE_CHECKING:
-    from importlib_metadata import EntryPoint
-
-_API = 1
-_GROUPS = {
-    "storage": "flowhold.storage",
-    "object store": "flowhold.object_store",
-    "plugin": "flowhold.plugins",
-}
-EXTRAS = {"storage": KNOWN, "object store": {"s3": "s3", "gs": "gcs", "az": "azure"}}
 _LOGGER = logging.getLogger("flowhold.plugins")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A name that a plugin has for something, known without importing it."""
-
-    kind: str
-    """One of "storage", "object store" (named by its scheme) and "plugin"."""
-    name: str
-    plugin: str
-    """Value of the entry point, or the name under which it is registered without one."""
-    distribution: str | None = None
-    version: str | None = None
-    api: int = _API
-    point: EntryPoint | None = field(default=None, compare=False)
-
-    def __str__(self) -> str:
-        source = f"{self.distribution} {self.version}" if self.distribution else "this process"
-        entry = f" (entry point {self.name} = {self.plugin})" if self.point else ""
-        return f"{self.kind} {self.name!r} of {source}{entry}"
-
-    def failed(self, error: BaseException) -> PluginLoadError:
-        """Return the error to raise in place of one out of the plugin's own code."""
-        hint = None
-        if self.point:
-            hint = f"reinstall {self.distribution}, or set FLOWHOLD_DISABLED_PLUGINS={self.name}"
-            if isinstance(error, ImportError) and (install := _install(self.kind, self.name)):
-                hint = install
-        message = f"{self} cannot be loaded: {type(error).__name__}: {error}"
-        return PluginLoadError(message, storage=self.name, hint=hint)
-
-
 _Offers = dict[tuple[str, str], tuple[Claim, StorageInfo]]
 
 
@@ -79,8 +34,10 @@ class Registry:
         self.manager = pluggy.PluginManager("flowhold")
         self.manager.add_hookspecs(hookspecs)
         self._found: _Offers = {}
+        self._labelled: dict[str, Claim] = {}
+        """Claims by the name under which pluggy has their plugins."""
         self._ready = False
-        own = Claim("plugin", "flowhold", "flowhold", "flowhold", __version__)
+        own = Claim("plugin", "flowhold", "flowhold", OwnSource())
         self._direct = self._add(_builtin, own.name, own)
         """What is offered without entry points; it comes before what is found by them."""
 
@@ -106,12 +63,15 @@ class Registry:
 
     def find(self, kind: str, name: str) -> tuple[Claim, StorageInfo]:
         """Return who has that name, importing only that plugin."""
-        disabled = _check_enabled(kind, name)
+        disabled = check_enabled(kind, name)
         with self.lock:
             if known := self._direct.get((kind, name)) or self._found.get((kind, name)):
                 return known
-            names = {claim.name for claim in self.claims() if claim.kind == kind} - disabled
-            claim = _pick(kind, name, _installed(kind), names)
+            claims = installed(kind, name)
+            # What else is there is told in an error, and read for nothing else.
+            every = [] if claims else self.claims()
+            names = {claim.name for claim in every if claim.kind == kind} - disabled
+            claim = pick(kind, name, claims, names)
             offers = self._load(claim)
             if (kind, name) not in offers:
                 others = ", ".join(repr(own) for what, own in offers if what == kind) or "none"
@@ -136,17 +96,17 @@ class Registry:
     def claims(self) -> list[Claim]:
         """Return all claims; those without entry points come first."""
         direct = [claim for claim, _ in self._direct.values()]
-        return [*direct, *(claim for kind in _GROUPS for claim in _installed(kind))]
+        return [*direct, *(claim for kind in GROUPS for claim in installed(kind))]
 
     def check(self, claim: Claim, claims: list[Claim], *, load: bool) -> None:
         """Raise what using a claim would raise; import nothing unless `load`."""
-        _check_enabled(claim.kind, claim.name)
+        check_enabled(claim.kind, claim.name)
         if claim.point:
             peers = [c for c in claims if (c.kind, c.name) == (claim.kind, claim.name)]
             if not peers[0].point:
                 message = f"{claim} is not used: {peers[0]} comes first"
                 raise PluginConflictError(message, hint=f"uninstall {claim.distribution}")
-            _pick(claim.kind, claim.name, [peer for peer in peers if peer.api == claim.api])
+            pick(claim.kind, claim.name, [peer for peer in peers if peer.api == claim.api])
         if load and claim.kind != "plugin":
             self.load_class(claim.kind, claim.name)
         elif load:
@@ -161,7 +121,8 @@ class Registry:
             except Exception as error:
                 if hook_name == "flowhold_secret" and isinstance(error, FlowholdError):
                     raise  # it is meant to be shown
-                failed = f"{hook.plugin_name} failed in {hook_name}: {type(error).__name__}"
+                plugin = self._labelled.get(hook.plugin_name, hook.plugin_name)
+                failed = f"{plugin} failed in {hook_name}: {type(error).__name__}"
                 if hook_name == "flowhold_secret":
                     # Without the error's text, which may hold what must not be shown.
                     raise PluginError(failed, hint="correct or disable that plugin") from error
@@ -176,13 +137,13 @@ class Registry:
         with self.lock:
             if self._ready:
                 return
-            claims = _installed("plugin")
+            claims = installed("plugin")
             disabled = settings.current().disabled_plugins
             self._ready = True  # also for a plugin that calls a hook while it is imported
             for name in dict.fromkeys(claim.name for claim in claims):
                 try:
                     if name not in disabled:
-                        self._load(_pick("plugin", name, claims))
+                        self._load(pick("plugin", name, claims))
                 except PluginError as error:
                     _LOGGER.warning("%s; %s", error, error.hint)
 
@@ -194,7 +155,9 @@ class Registry:
                 raise claim.failed(error) from error
             if self.manager.get_name(plugin):
                 return self._offers(plugin, claim)
-            return self._add(plugin, str(claim), claim)
+            label = f"{claim.kind} {claim.name} = {claim.plugin}"
+            self._labelled[label] = claim
+            return self._add(plugin, label, claim)
 
     def _add(self, plugin: Any, name: str, claim: Claim) -> _Offers:
         """Register a plugin with pluggy, or leave all as it was; return what it offers."""
@@ -217,7 +180,6 @@ class Registry:
 
     def _offers(self, plugin: Any, claim: Claim) -> _Offers:
         offers: _Offers = {}
-        source = (claim.plugin, claim.distribution, claim.version)
         try:
             for hook in self.manager.hook.flowhold_storages.get_hookimpls():
                 infos: Any = hook.function() if hook.plugin is plugin else ()
@@ -228,76 +190,8 @@ class Registry:
                     if info.scheme and info.object_store_class:
                         names["object store"] = info.scheme
                     for kind, name in names.items():
-                        offers[kind, name] = (Claim(kind, name, *source), info)
+                        own = Claim(kind, name, claim.plugin, claim.source)
+                        offers[kind, name] = (own, info)
         except Exception as error:
             raise claim.failed(error) from error
         return offers
-
-
-def _installed(kind: str) -> list[Claim]:
-    """Return the claims of installed distributions, from metadata alone, without our own."""
-    claims = []
-    for point in _points():
-        group, _, api = point.group.rpartition(".v")
-        if group == _GROUPS[kind] and api.isdecimal() and point.value != _builtin.__name__:
-            source = ("an unknown distribution", "")
-            # Metadata can be missing where half of a distribution is left over.
-            with suppress(KeyError, OSError):
-                source = (point.dist.name, point.dist.version) if point.dist else source
-            claims.append(Claim(kind, point.name, point.value, *source, int(api), point))
-    ready = {(claim.name, claim.distribution) for claim in claims if claim.api == _API}
-    return [c for c in claims if c.api == _API or (c.name, c.distribution) not in ready]
-
-
-def _points() -> list[EntryPoint]:
-    import importlib_metadata as metadata
-
-    try:
-        return list(metadata.entry_points())
-    except ValueError:
-        # Some versions refuse all for one that is malformed; that one alone shall be left out.
-        points: dict[str, list[EntryPoint]] = {}
-        for distribution in metadata.distributions():
-            with suppress(ValueError):
-                points.setdefault(distribution.name, list(distribution.entry_points))
-        return [point for own in points.values() for point in own]
-
-
-def _pick(kind: str, name: str, claims: list[Claim], names: Set[str] = frozenset()) -> Claim:
-    """Return the one claim to a name that can be used."""
-    claims = list(dict.fromkeys(claim for claim in claims if claim.name == name))
-    usable = [claim for claim in claims if claim.api == _API]
-    if len(usable) > 1:
-        owners = " and ".join(f"{claim.distribution} {claim.version}" for claim in usable)
-        message = f"more than one distribution has the {kind} {name!r}: {owners}"
-        raise PluginConflictError(message, storage=name, hint="uninstall all but one of them")
-    if usable:
-        return usable[0]
-    if claims:
-        claim = max(claims, key=lambda claim: claim.api)
-        message = f"{claim} is for version {claim.api} of the plugin interface, this is {_API}"
-        old = claim.distribution if claim.api < _API else "flowhold"
-        raise PluginVersionError(message, storage=name, hint=f"pip install --upgrade {old}")
-    # All of it is in the message, as `from flowhold.storage import S3` shows no hint.
-    message, hint = f"no {kind} {name!r} is installed", _install(kind, name)
-    if hint is None:
-        near = get_close_matches(name.lower(), {*names, *EXTRAS[kind]}, n=3)
-        message += f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        hint = next(filter(None, (_install(kind, n) for n in near if n not in names)), None)
-    message += f"; {hint}" if hint else ""
-    message += f" (installed: {', '.join(sorted(names))})"
-    raise PluginNotFoundError(message, storage=name, hint=hint or "see `flowhold plugins`")
-
-
-def _install(kind: str, name: str) -> str | None:
-    extra = EXTRAS.get(kind, {}).get(name)
-    return f'pip install "flowhold[{extra}]"' if extra else None
-
-
-def _check_enabled(kind: str, name: str) -> set[str]:
-    disabled = settings.current().disabled_plugins
-    if name in disabled:
-        message = f"the {kind} {name!r} is disabled"
-        hint = f"remove {name!r} from FLOWHOLD_DISABLED_PLUGINS or the setting disabled_plugins"
-        raise PluginNotFoundError(message, storage=name, hint=hint)
-    return set(disabled)

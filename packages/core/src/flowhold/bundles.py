@@ -91,7 +91,7 @@ def pack(root: Path, entries: Sequence[Entry]) -> list[bytes]:
     for entry in entries:
         digest = hashlib.sha256()
         try:
-            with open(root / entry.path, "rb") as file:
+            with open(os.path.join(root, entry.path), "rb") as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
                     parts.append(compressor.compress(chunk))
@@ -145,9 +145,13 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
 
     try:
         stream = ZstdDecompressor(max_window_size=1 << 27).stream_reader(frame)
+        made = set()
         for entry in entries:
-            target = folder / entry.path
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # There can be thousands, so without the cost of a Path for each.
+            target = os.path.join(folder, entry.path)
+            if (parent := os.path.dirname(target)) not in made:
+                os.makedirs(parent, exist_ok=True, mode=0o700)
+                made.add(parent)
             digest, left = hashlib.sha256(), entry.size
             with open(target, "xb") as file:
                 while left and (chunk := stream.read(min(left, _CHUNK))):
@@ -158,7 +162,7 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
                 raise IntegrityError(
                     f"{entry.path} in this stored flow is not what its header says"
                 )
-            target.chmod(0o500 if entry.executable else 0o400)
+            os.chmod(target, 0o500 if entry.executable else 0o400)
         if stream.read(1):
             raise IntegrityError("this stored flow holds more than its header says")
     except ZstdError as error:

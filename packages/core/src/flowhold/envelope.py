@@ -21,6 +21,7 @@ MAGIC = b"FLOWHOLD"
 FORMAT = 1
 MAX_HEADER = 64 << 20
 _HEAD = struct.Struct(">8sHI")
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Envelope(NamedTuple):
@@ -47,7 +48,7 @@ class Envelope(NamedTuple):
 
 def seal(header: Mapping[str, Any]) -> bytes:
     """Return the bytes that go before a body."""
-    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text = _encoder.encode(header).encode()
     if len(text) > MAX_HEADER:
         raise SerializationError(
             f"the list of files takes {len(text):,} bytes, more than {MAX_HEADER:,}",

@@ -6,6 +6,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,12 +29,12 @@ class Payload:
     """Its bytes, to be written one after another."""
     environment: dict[str, Any]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """In bytes."""
         return sum(map(len, self.parts))
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Digest of the bytes, in hex."""
         digest = hashlib.sha256()

@@ -46,7 +46,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 state = {key: value for key, value in vars(obj).items() if key not in _PRIVATE}
                 return cloudpickle.cloudpickle.dynamic_subimport, (obj.__name__, state)
             self.modules.add(obj.__name__)
-        elif name := getattr(obj if isinstance(obj, _NAMED) else type(obj), "__module__", None):
+        elif not isinstance(obj, _NAMED):
+            # Most of a large flow: cloudpickle has nothing to say of it.
+            self.modules.add(type(obj).__module__)
+            return NotImplemented
+        elif name := getattr(obj, "__module__", None):
             if isinstance(obj, BuiltinFunctionType) and name.startswith(trees.PREFIX):
                 module = name.rpartition(".")[2]
                 raise pickle.PicklingError(f"the compiled module {module} cannot go along")

@@ -122,7 +122,7 @@ def call_all(hook_name: str, **arguments: Any) -> list[Any]:
 
 def taken() -> set[str]:
     """Return the names and URL schemes that a new plugin cannot have; imports no plugin."""
-    from flowhold._registry import EXTRAS
+    from flowhold._claims import EXTRAS
 
     known = {name for names in EXTRAS.values() for name in names}
     return known | {claim.name for claim in _registry().claims()}

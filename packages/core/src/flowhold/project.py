@@ -34,9 +34,13 @@ def registered_script() -> Path | None:
 def main_script() -> Path | None:
     """Return the script that Python runs, unless it is an installed program or there is none."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    if not file or is_installed(path := Path(os.path.abspath(file))):
-        return None
-    return path
+    return _own_script(file) if file else None
+
+
+@lru_cache(maxsize=8)
+def _own_script(file: str) -> Path | None:
+    path = Path(os.path.abspath(file))
+    return None if is_installed(path) else path
 
 
 def own_modules(folder: Path) -> dict[str, Path]:

@@ -184,10 +184,10 @@ class Storage(ABC):
         name, record = self._find(name_or_location, allow_unverified=allow_unverified)
         with provided(resolve(self.secrets)):
             flow = self._load(name, record, allow_unverified=allow_unverified)
-        if getattr(flow, "result", False) is None and self.result is not None:
+        if getattr(flow, "result", False) is None and (result := self.result) is not None:
             # Storages with other results can share the object, as those of a module do.
             flow = copy.copy(flow)
-            flow.result = self.result
+            flow.result = result
         return flow
 
     def get_env_runner(self, name_or_location: str | None = None) -> EnvRunner | None:
