@@ -1,4 +1,4 @@
-"""What the tests of promises share: isolation, samples, and the count of cases.
+"""What the tests of promises share: isolation and samples.
 
 Every test runs over a sample of its cases, and over all of them where it is marked ``long``.
 """
@@ -10,7 +10,6 @@ import os
 import random
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -62,22 +61,6 @@ def sample(extent, dice):
 def size(extent):
     """Return a function that gives the first number in a full run, else the second."""
     return lambda full, quick: full if extent == "full" else quick
-
-
-@pytest.fixture
-def trying(request):
-    """Return a function through which a test goes over the cases of a promise: they are counted."""
-    tried, held = Counter(), Counter()
-
-    def go(promise, cases):
-        for case in cases:
-            tried[promise] += 1
-            yield case
-            held[promise] += 1
-
-    yield go
-    for promise, count in tried.items():
-        request.node.user_properties.append(("promise", (promise, count, held[promise])))
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,8 @@ from flowhold.reference import PAYLOAD_TYPE
 from flowhold.registering import register
 from flowhold.storage import Local
 
-SIGNED = "with a trusted key set, a reference loads as that key has signed it, or is refused"
-BACK = "a catalog that was set back is refused as the newest"
+SIGNED = "tamper, signature: with a trusted key set, a reference loads as that key has signed it, or is refused"
+BACK = "tamper, catalog entry: a catalog that was set back is refused as the newest"
 
 
 class Singer:

@@ -21,10 +21,10 @@ from flowhold.errors import (
 from flowhold.storage import Storage
 from flowhold_storage_git import CodeCommit
 
-from .forges.cases import TOKEN
-from .forges.codecommit import CodeCommitFake
-from .forges.repository import NAMES
-from .forges.server import Reply
+from forges.cases import TOKEN
+from forges.codecommit import CodeCommitFake
+from forges.repository import NAMES
+from forges.server import Reply
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 pytest.importorskip("boto3", reason="boto3 is not installed")

@@ -12,9 +12,9 @@ from flowhold.errors import AccessDeniedError, ConfigurationError, StorageUnavai
 from flowhold_storage_git import GitHub, forge_http
 from flowhold_storage_git.github import _site
 
-from .forges.cases import TOKEN, VARIABLES, forge_of
-from .forges.repository import NAMES
-from .forges.server import Reply
+from forges.cases import TOKEN, VARIABLES, forge_of
+from forges.repository import NAMES
+from forges.server import Reply
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 

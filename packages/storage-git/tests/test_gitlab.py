@@ -9,8 +9,8 @@ from flowhold.errors import AccessDeniedError, ConfigurationError, RevisionNotFo
 from flowhold.storage import Storage
 from flowhold_storage_git import GitLab
 
-from .forges.cases import TOKEN, VARIABLES, forge_of
-from .forges.repository import NAMES
+from forges.cases import TOKEN, VARIABLES, forge_of
+from forges.repository import NAMES
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 
