@@ -64,19 +64,9 @@ def size(extent):
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(as_new_user, tmp_path):
     """The folder of a user with no settings, in whose working directory the test runs."""
-    for name in [name for name in os.environ if name.startswith(("FLOWHOLD_", "XDG_"))]:
-        if name != "FLOWHOLD_TEST_SEED":
-            monkeypatch.delenv(name)
-    base = tmp_path / "home"
-    for name in ("config", "data", "cache"):
-        (base / name).mkdir(parents=True)
-        monkeypatch.setenv(f"FLOWHOLD_{name.upper()}_DIR", str(base / name))
-    monkeypatch.setenv("HOME", str(base))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return base
+    return tmp_path / "flowhold"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from flowhold.errors import FlowholdError
 from flowhold.loading import load_reference
 from flowhold.reference import Reference
 
-PROMISE = "path escapes, archives: a hostile bundle writes nothing outside the cache and leaves nothing in it"
+PROMISE = "path escapes, archives: a hostile bundle writes nothing outside of the cache"
 BOUNDED = "bombs, archives: a bomb is refused with bounded memory and disk"
 SCRIPT = b"import flowhold\n\n@flowhold.flow\ndef etl():\n    return 1\n"
 

@@ -318,7 +318,7 @@ def test_keys(fuzz, tmp_path):
         store.delete(key)
 
     fuzz(keys, reader=read)
-    assert {path.name for path in tmp_path.iterdir()} <= {"store", "home", "work"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"store", "flowhold", "home", "work"}
 
 
 def test_prefixes_of_lists(fuzz, tmp_path):

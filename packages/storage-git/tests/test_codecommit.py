@@ -7,6 +7,10 @@ import pickle
 import sys
 
 import pytest
+from forges.cases import TOKEN
+from forges.codecommit import CodeCommitFake
+from forges.repository import NAMES
+from forges.server import Reply
 
 import flowhold
 from flowhold.errors import (
@@ -20,11 +24,6 @@ from flowhold.errors import (
 )
 from flowhold.storage import Storage
 from flowhold_storage_git import CodeCommit
-
-from forges.cases import TOKEN
-from forges.codecommit import CodeCommitFake
-from forges.repository import NAMES
-from forges.server import Reply
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 pytest.importorskip("boto3", reason="boto3 is not installed")

@@ -7,11 +7,10 @@ import logging
 from functools import partial
 
 import pytest
+from forges.cases import BASIC, TOKEN, USER, VARIABLES, forge_of
 
 from flowhold.testing import StorageTests, replaces
 from flowhold_storage_git import CodeCommit
-
-from forges.cases import BASIC, TOKEN, USER, VARIABLES, forge_of
 
 PATH = "flows/kit_flows.py"
 KEY = "canary-key-id"
