@@ -10,6 +10,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ def size(extent):
 def home(as_new_user, tmp_path):
     """The folder of a user with no settings, in whose working directory the test runs."""
     return tmp_path / "flowhold"
+
+
+@pytest.fixture
+def swift(monkeypatch):
+    """Let tries follow one another at once."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
+    for module in ("flowhold_storage_git.forge_http", "flowhold_storage_webhook.exchange"):
+        monkeypatch.setattr(f"{module}.pause", time.sleep)
 
 
 @pytest.fixture

@@ -29,8 +29,6 @@ from flowhold.storage import Local
 
 PROMISE = "tamper, {}: changed bytes are refused before anything of them runs"
 FIELDS = "tamper, reference: an edited one loads its own flow or is refused"
-    "tamper, reference: an edited reference loads its own flow or is refused; nothing foreign runs"
-)
 CATALOG = "tamper, catalog entry: a catalog entry that was replaced is refused"
 KINDS = ["pickle", "script", "bundle", "pickle with files"]
 SCRIPT = """import pathlib

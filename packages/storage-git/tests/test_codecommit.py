@@ -131,6 +131,14 @@ def test_passing_trouble_is_waited_out(storage, fake):
     assert storage().get_flow("flows/etl.py").name == "trunk"
 
 
+@pytest.mark.parametrize("commit", [None, "trunk", "refs/tags/both", NAMES["old"]])
+@pytest.mark.parametrize("body", [b"{}", b'{"branch": {}}', b'{"repositoryMetada', b""])
+def test_an_answer_that_lacks_something_is_an_error_of_ours(storage, fake, commit, body):
+    fake.faults = [Reply(200, body, "application/x-amz-json-1.1")] * 9
+    with pytest.raises(StorageError):
+        storage(commit).get_flow("flows/etl.py")
+
+
 def test_a_service_that_is_not_there_cannot_be_reached(storage, fake):
     fake.close()
     with pytest.raises(StorageUnavailableError, match="cannot be reached"):
