@@ -9,6 +9,8 @@ import pytest
 from git_repositories import gitlink
 from git_servers import serving_http
 
+from flowhold.errors import IntegrityError
+
 from .evil import FILE, FOLDER, SCRIPT
 
 pytestmark = pytest.mark.promise("bombs, git: a repository is never more than the settings allow")
@@ -114,4 +116,5 @@ def test_a_server_that_names_refs_without_end_is_refused(local, monkeypatch):
     monkeypatch.setattr("flowhold_storage_git.transport._TALK", 100)
     with serving_http(local.repository.path.parent) as server:
         local.url = f"{server.url}/evil.git"
-        local.refused(match="more than 100 bytes")
+        with pytest.raises(IntegrityError, match="more than 100 bytes"):
+            local.load()
