@@ -1,4 +1,4 @@
-"""Settings of every test run, of all packages, and its table of promises."""
+"""Settings of every test run, of all packages."""
 
 from __future__ import annotations
 
@@ -28,24 +28,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         sampled = item.get_closest_marker("sampled")
         if sampled and random.Random(f"{SEED} {item.nodeid}").random() * sampled.args[0] >= 1:  # noqa: S311
             item.add_marker("long")
-
-
-# Here and not beside the tests that give promises, as the controller of xdist collects none.
-def pytest_terminal_summary(terminalreporter) -> None:  # noqa: ANN001
-    """Print how many cases of each promise were tried (see tests/promises) and how many held."""
-    rows: dict[str, list[int]] = {}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", "") == "teardown":
-                for key, value in report.user_properties:
-                    if key == "promise":
-                        promise, tried, held = value
-                        row = rows.setdefault(promise, [0, 0])
-                        row[:] = row[0] + tried, row[1] + held
-    if rows:
-        terminalreporter.section("promises")
-        lines = [("promise", "cases tried", "held")]
-        lines += [(name, f"{tried:,}", f"{held:,}") for name, (tried, held) in sorted(rows.items())]
-        width = max(len(line[0]) for line in lines)
-        for name, tried, held in lines:
-            terminalreporter.line(f"{name:<{width}} | {tried:>11} | {held:>9}")

@@ -15,7 +15,7 @@ def as_new_user(tmp_path, monkeypatch):
     """Give the test empty folders and a fresh working directory, and take away all settings."""
     # By environment variables, so that subprocesses inherit them.
     for name in os.environ:
-        if name.startswith(FOREIGN):
+        if name.startswith(FOREIGN) and name != "FLOWHOLD_TEST_SEED":
             monkeypatch.delenv(name)
     for name in ("config", "data", "cache"):
         folder = tmp_path / "flowhold" / name

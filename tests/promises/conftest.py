@@ -1,4 +1,4 @@
-"""What the tests of promises share: isolation, samples, and the count of cases.
+"""What the tests of promises share: isolation and samples.
 
 Every test runs over a sample of its cases, and over all of them where it is marked ``long``.
 """
@@ -10,7 +10,7 @@ import os
 import random
 import subprocess
 import sys
-from collections import Counter
+import time
 from pathlib import Path
 
 import pytest
@@ -64,36 +64,19 @@ def size(extent):
     return lambda full, quick: full if extent == "full" else quick
 
 
-@pytest.fixture
-def trying(request):
-    """Return a function through which a test goes over the cases of a promise: they are counted."""
-    tried, held = Counter(), Counter()
-
-    def go(promise, cases):
-        for case in cases:
-            tried[promise] += 1
-            yield case
-            held[promise] += 1
-
-    yield go
-    for promise, count in tried.items():
-        request.node.user_properties.append(("promise", (promise, count, held[promise])))
-
-
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(as_new_user, tmp_path):
     """The folder of a user with no settings, in whose working directory the test runs."""
-    for name in [name for name in os.environ if name.startswith(("FLOWHOLD_", "XDG_"))]:
-        if name != "FLOWHOLD_TEST_SEED":
-            monkeypatch.delenv(name)
-    base = tmp_path / "home"
-    for name in ("config", "data", "cache"):
-        (base / name).mkdir(parents=True)
-        monkeypatch.setenv(f"FLOWHOLD_{name.upper()}_DIR", str(base / name))
-    monkeypatch.setenv("HOME", str(base))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return base
+    return tmp_path / "flowhold"
+
+
+@pytest.fixture
+def swift(monkeypatch):
+    """Let tries follow one another at once."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
+    for module in ("flowhold_storage_git.forge_http", "flowhold_storage_webhook.exchange"):
+        monkeypatch.setattr(f"{module}.pause", time.sleep)
 
 
 @pytest.fixture

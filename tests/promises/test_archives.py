@@ -17,8 +17,8 @@ from flowhold.errors import FlowholdError
 from flowhold.loading import load_reference
 from flowhold.reference import Reference
 
-PROMISE = "a hostile bundle writes nothing outside the cache and leaves nothing in it"
-BOUNDED = "a bomb is refused with bounded memory and disk"
+PROMISE = "path escapes, archives: a hostile bundle writes nothing outside of the cache"
+BOUNDED = "bombs, archives: a bomb is refused with bounded memory and disk"
 SCRIPT = b"import flowhold\n\n@flowhold.flow\ndef etl():\n    return 1\n"
 
 

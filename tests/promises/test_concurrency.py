@@ -12,9 +12,9 @@ from flowhold.catalog import Catalog
 from flowhold.loading import load_script
 from flowhold.storage import Local
 
-VERSIONS = "registrations at once get every version once, and each finds its own flow"
-UNPACKED = "processes that load one bundle at once unpack it once"
-PRUNED = "a prune of the cache never removes what a process uses"
+VERSIONS = "concurrency: registrations at once get every version once, and each finds its own flow"
+UNPACKED = "concurrency: processes that load one bundle at once unpack it once"
+PRUNED = "concurrency: a prune of the cache never removes what a process uses"
 FILES = 40
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(
     not hasattr(signal, "SIGKILL") or not hasattr(os, "fork"), reason="needs SIGKILL and fork"
 )
 
-PROMISE = "a writer killed at any point leaves old, new or nothing, and the next run works"
+PROMISE = "crash: a writer killed at any point leaves old, new or nothing, and the next run works"
 OPERATIONS = {  # and how many of its points are in the sample
     "Put": 4,
     "Create": 4,

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("resource", reason="needs the limits of POSIX")
 
-PROMISE = "without room a writer fails plainly, leaves nothing half-written, and works again later"
+PROMISE = "full disk: a writer fails plainly, leaves nothing half-written, and works again later"
 OPERATIONS = ["Put", "Create", "CreateWithoutLinks", "Register", "Unpack", "Fill", "WriteResult"]
 
 

@@ -35,7 +35,7 @@ from flowhold.storage import Bytes, Local, Module, Storage
 from flowhold.store import check_key, open_store
 from flowhold.unpacking import flow_from_bytes, kind_of
 
-PROMISE = "readers give a value or an error of Flowhold, whatever they read"
+PROMISE = "fuzz: readers give a value or an error of Flowhold, whatever they read"
 
 texts = st.text(max_size=60) | st.text(st.characters(codec=None), max_size=20)
 words = st.sampled_from(
@@ -318,7 +318,7 @@ def test_keys(fuzz, tmp_path):
         store.delete(key)
 
     fuzz(keys, reader=read)
-    assert {path.name for path in tmp_path.iterdir()} <= {"store", "home", "work"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"store", "flowhold", "home", "work"}
 
 
 def test_prefixes_of_lists(fuzz, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to know its memory")
 
-PROMISE = "storing or loading takes 64 MiB over the flow and one copy of its payload"
+PROMISE = "memory: storing or loading takes 64 MiB over the flow and one copy of its payload"
 MIB = 1 << 20
 
 

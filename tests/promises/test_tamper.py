@@ -27,9 +27,9 @@ from flowhold.reference import Reference
 from flowhold.results import LocalResult
 from flowhold.storage import Local
 
-PROMISE = "changed bytes are refused before anything of them runs"
-FIELDS = "an edited reference loads its own flow or is refused; nothing foreign runs"
-CATALOG = "a catalog entry that was replaced is refused"
+PROMISE = "tamper, {}: changed bytes are refused before anything of them runs"
+FIELDS = "tamper, reference: an edited one loads its own flow or is refused"
+CATALOG = "tamper, catalog entry: a catalog entry that was replaced is refused"
 KINDS = ["pickle", "script", "bundle", "pickle with files"]
 SCRIPT = """import pathlib
 import flowhold
@@ -56,6 +56,7 @@ class Stored:
     """A flow in Local storage, its reference, and the file that shows that it ran."""
 
     def __init__(self, kind, name, base):
+        self.kind = kind
         self.canary = base / f"canary-{name}"
         folder = base / f"script-{name}"
         folder.mkdir()
@@ -95,7 +96,7 @@ def test_the_canary_sings_when_the_bytes_are_intact(stored):
 def test_bytes_that_were_changed(stored, trying, sample, size):
     bits = [*(1 << bit for bit in range(8)), 0xFF] if size(True, False) else [0x01, 0x80, 0xFF]
     flips = [(at, bit) for at in range(len(stored.data)) for bit in bits]
-    for at, bit in trying(PROMISE, sample(flips, 400)):
+    for at, bit in trying(PROMISE.format(stored.kind), sample(flips, 400)):
         data = bytearray(stored.data)
         data[at] ^= bit
         stored.path.write_bytes(data)
@@ -108,7 +109,7 @@ def test_bytes_that_were_cut_off_or_added(stored, trying, sample):
     shorter = [stored.data[:length] for length in range(len(stored.data))]
     longer = [stored.data + more for more in (b"\0", b"\n", b".", b"#", stored.data)]
     longer += [b"\n" + stored.data, stored.data[1:], b""]
-    for data in trying(PROMISE, [*sample(shorter, 100), *longer]):
+    for data in trying(PROMISE.format(stored.kind), [*sample(shorter, 100), *longer]):
         stored.path.write_bytes(data)
         with pytest.raises(IntegrityError):
             stored.load()
@@ -119,7 +120,7 @@ def test_bytes_that_were_cut_off_or_added(stored, trying, sample):
 def test_two_objects_that_were_swapped(kind, trying, tmp_path):
     everyone = [Stored(other, f"{other} {kind}".replace(" ", "-"), tmp_path) for other in KINDS]
     mine = Stored(kind, "mine", tmp_path)
-    for other in trying(PROMISE, everyone):
+    for other in trying(PROMISE.format(kind), everyone):
         mine.path.write_bytes(other.data)
         other.path.write_bytes(mine.data)
         for stored in (mine, other):
@@ -131,7 +132,7 @@ def test_two_objects_that_were_swapped(kind, trying, tmp_path):
 
 
 def test_an_object_that_is_no_longer_there(stored, trying):
-    for replace in trying(PROMISE, [lambda: None, stored.path.mkdir]):
+    for replace in trying(PROMISE.format(stored.kind), [lambda: None, stored.path.mkdir]):
         stored.path.unlink(missing_ok=True)
         replace()
         with pytest.raises(FlowholdError):
@@ -142,7 +143,7 @@ def test_an_object_that_is_no_longer_there(stored, trying):
 def test_objects_of_the_cache_that_were_changed(trying, sample):
     data = b"verified bytes" * 20
     digest = hashlib.sha256(data).hexdigest()
-    for at in trying(PROMISE, sample(range(len(data)), 50)):
+    for at in trying(PROMISE.format("cache"), sample(range(len(data)), 50)):
         cache.object_of(digest, lambda: data)
         (path,) = [each for each in Path.cwd().parent.rglob(digest) if each.is_file()]
         changed = bytearray(data)
@@ -163,7 +164,7 @@ def test_files_of_the_cache_that_were_changed(kind, trying, sample, tmp_path, ho
     assert stored.sang()
     (script,) = home.glob("cache/trees/*/files/*.py")
     intact = script.read_bytes()
-    for at in trying(PROMISE, sample(range(0, len(intact), 3), 2)):
+    for at in trying(PROMISE.format("cache"), sample(range(0, len(intact), 3), 2)):
         changed = bytearray(intact)
         changed[at] ^= 0x01
         script.chmod(0o600)
@@ -178,7 +179,7 @@ def test_results_that_were_changed(trying, sample, tmp_path):
     result = LocalResult(tmp_path / "results", "value").write(Singer(canary))
     path = tmp_path / "results" / "value"
     data = path.read_bytes()
-    for at in trying(PROMISE, sample(range(len(data)), 50)):
+    for at in trying(PROMISE.format("result"), sample(range(len(data)), 50)):
         changed = bytearray(data)
         changed[at] ^= 0x10
         path.write_bytes(changed)

@@ -24,8 +24,8 @@ from flowhold.reference import PAYLOAD_TYPE
 from flowhold.registering import register
 from flowhold.storage import Local
 
-SIGNED = "with a trusted key set, a reference loads as that key has signed it, or is refused"
-BACK = "a catalog that was set back is refused as the newest"
+SIGNED = "tamper, signature: a reference loads as a trusted key has signed it, or is refused"
+BACK = "tamper, catalog entry: a catalog that was set back is refused as the newest"
 
 
 class Singer:
@@ -53,7 +53,7 @@ class Scene:
         self.other = self.add("other", 1)
         self.evil = self.store("etl", "evil").references()[0]
         self.evil = replace(self.evil, version=2)
-        path = base / "home/data/catalog/etl/0000000002.json"
+        path = base / "flowhold/data/catalog/etl/0000000002.json"
         self.path, self.text = path, path.read_bytes()
 
     def store(self, name, canary):
@@ -236,7 +236,7 @@ def test_a_catalog_of_which_entries_were_taken_away(tmp_path, trying, size):
     flow = flowhold.Flow("etl")
     for _ in range(count):
         register(flow, storage=Local(tmp_path / "flows"), force=True)
-    entries = sorted((tmp_path / "home/data/catalog/etl").glob("*.json"))
+    entries = sorted((tmp_path / "flowhold/data/catalog/etl").glob("*.json"))
     texts = [path.read_bytes() for path in entries]
 
     def add(name):

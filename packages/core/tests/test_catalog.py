@@ -319,3 +319,13 @@ def test_what_is_no_version_is_refused(text):
     with pytest.raises(ConfigurationError, match="NAME@VERSION") as caught:
         split_name(text)
     assert caught.value.hint
+
+
+def test_an_entry_that_is_too_large_is_neither_added_nor_read(catalog, monkeypatch):
+    catalog.add(reference())
+    monkeypatch.setattr("flowhold.catalog._LARGEST", 100)
+    with pytest.raises(SerializationError, match="takes more than 100 bytes"):
+        catalog.add(reference())
+    assert catalog.versions("etl") == [1]
+    with pytest.raises(SerializationError, match="is too large"):
+        catalog.get("etl", 1)

@@ -9,6 +9,7 @@ from flowhold_storage_azure import Azure, AzureStore
 
 
 @pytest.mark.sampled(6)
+@pytest.mark.promise("network, azure: each operation meets each trouble, and ends")
 class TestNetwork(NetworkTests):
     @pytest.fixture
     def network(self, azure_server, azure_container, no_backoff):

@@ -20,7 +20,10 @@ from flowhold.errors import FlowholdError, StorageError
 
 CANARY = "canary-4f1d-of-the-host"
 
-pytestmark = pytest.mark.usefixtures("unmasked")
+pytestmark = [
+    pytest.mark.usefixtures("unmasked"),
+    pytest.mark.promise("secrets canary, docker: in no image, log, error, reference or file"),
+]
 
 
 @task

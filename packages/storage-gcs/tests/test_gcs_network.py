@@ -9,6 +9,7 @@ from flowhold_storage_gcs import GCS, GCSStore
 
 
 @pytest.mark.sampled(6)
+@pytest.mark.promise("network, gcs: each operation meets each trouble, and ends")
 class TestNetwork(NetworkTests):
     @pytest.fixture
     def network(self, front, bucket, no_backoff):

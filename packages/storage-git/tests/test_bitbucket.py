@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from forges.cases import TOKEN, VARIABLES, forge_of
+from forges.repository import NAMES
+from forges.server import Reply
 
 import flowhold
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold_storage_git import Bitbucket
-
-from .forges.cases import TOKEN, VARIABLES, forge_of
-from .forges.repository import NAMES
-from .forges.server import Reply
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 

@@ -7,6 +7,10 @@ import pickle
 import sys
 
 import pytest
+from forges.cases import TOKEN
+from forges.codecommit import CodeCommitFake
+from forges.repository import NAMES
+from forges.server import Reply
 
 import flowhold
 from flowhold.errors import (
@@ -20,11 +24,6 @@ from flowhold.errors import (
 )
 from flowhold.storage import Storage
 from flowhold_storage_git import CodeCommit
-
-from .forges.cases import TOKEN
-from .forges.codecommit import CodeCommitFake
-from .forges.repository import NAMES
-from .forges.server import Reply
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 pytest.importorskip("boto3", reason="boto3 is not installed")
@@ -130,6 +129,14 @@ def test_what_the_service_refuses_is_an_error_of_ours(storage, fake, status, cod
 def test_passing_trouble_is_waited_out(storage, fake):
     fake.faults = [Reply(500, {"__type": "InternalFailure"}) for _ in range(3)]
     assert storage().get_flow("flows/etl.py").name == "trunk"
+
+
+@pytest.mark.parametrize("commit", [None, "trunk", "refs/tags/both", NAMES["old"]])
+@pytest.mark.parametrize("body", [b"{}", b'{"branch": {}}', b'{"repositoryMetada', b""])
+def test_an_answer_that_lacks_something_is_an_error_of_ours(storage, fake, commit, body):
+    fake.faults = [Reply(200, body, "application/x-amz-json-1.1")] * 9
+    with pytest.raises(StorageError):
+        storage(commit).get_flow("flows/etl.py")
 
 
 def test_a_service_that_is_not_there_cannot_be_reached(storage, fake):

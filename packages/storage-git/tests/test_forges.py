@@ -10,6 +10,9 @@ import traceback
 from email.utils import formatdate
 
 import pytest
+from forges.cases import BASIC, FAKES, GIT_USERS, TOKEN, USER, VARIABLES, forge_of
+from forges.repository import BIG, NAMES, ODD
+from forges.server import Reply, slow
 
 import flowhold
 from flowhold.errors import (
@@ -25,10 +28,6 @@ from flowhold.errors import (
 )
 from flowhold.storage import Storage
 from flowhold_storage_git import forge_http
-
-from .forges.cases import BASIC, FAKES, GIT_USERS, TOKEN, USER, VARIABLES, forge_of
-from .forges.repository import BIG, NAMES, ODD
-from .forges.server import Reply, slow
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 

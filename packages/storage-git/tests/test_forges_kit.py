@@ -7,11 +7,10 @@ import logging
 from functools import partial
 
 import pytest
+from forges.cases import BASIC, TOKEN, USER, VARIABLES, forge_of
 
 from flowhold.testing import StorageTests, replaces
 from flowhold_storage_git import CodeCommit
-
-from .forges.cases import BASIC, TOKEN, USER, VARIABLES, forge_of
 
 PATH = "flows/kit_flows.py"
 KEY = "canary-key-id"
@@ -79,7 +78,7 @@ class TestCodeCommit(StorageTests):
     @pytest.fixture
     def fake(self):
         pytest.importorskip("boto3", reason="boto3 is not installed")
-        from .forges.codecommit import CodeCommitFake
+        from forges.codecommit import CodeCommitFake
 
         fake = CodeCommitFake()
         yield fake

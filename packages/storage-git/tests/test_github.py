@@ -6,15 +6,14 @@ import subprocess
 import time
 
 import pytest
+from forges.cases import TOKEN, VARIABLES, forge_of
+from forges.repository import NAMES
+from forges.server import Reply
 
 import flowhold
 from flowhold.errors import AccessDeniedError, ConfigurationError, StorageUnavailableError
 from flowhold_storage_git import GitHub, forge_http
 from flowhold_storage_git.github import _site
-
-from .forges.cases import TOKEN, VARIABLES, forge_of
-from .forges.repository import NAMES
-from .forges.server import Reply
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 

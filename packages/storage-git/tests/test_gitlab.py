@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from forges.cases import TOKEN, VARIABLES, forge_of
+from forges.repository import NAMES
 
 import flowhold
 from flowhold.errors import AccessDeniedError, ConfigurationError, RevisionNotFoundError
 from flowhold.storage import Storage
 from flowhold_storage_git import GitLab
-
-from .forges.cases import TOKEN, VARIABLES, forge_of
-from .forges.repository import NAMES
 
 pytestmark = pytest.mark.usefixtures("as_new_user")
 

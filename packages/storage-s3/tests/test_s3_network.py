@@ -9,6 +9,7 @@ from flowhold_storage_s3 import S3, S3Store
 
 
 @pytest.mark.sampled(6)
+@pytest.mark.promise("network, s3: each operation meets each trouble, and ends")
 class TestNetwork(NetworkTests):
     @pytest.fixture
     def network(self, s3_server, s3_bucket, no_backoff):

@@ -234,6 +234,12 @@ class TestWaiting:
         proxy.fail(Drip(20_000))
         assert there.get_flow().run().result == 1
 
+    def test_an_answer_that_comes_in_drops_is_given_up(self, there, proxy):
+        there.timeout, there.retries = 0.3, 0
+        proxy.fail(Drip(200))
+        with pytest.raises(StorageUnavailableError):
+            there.get_flow()
+
 
 class TestLimits:
     def test_more_than_was_recorded_is_not_read(self, there, proxy):

@@ -28,12 +28,13 @@ from flowhold.reference import Reference, now
 from flowhold.retention import object_of, objects_of, older_than
 from flowhold.seen import Seen
 from flowhold.signing import Signer, as_signer
-from flowhold.store import open_store
+from flowhold.store import open_store, read_object
 from flowhold.trust import is_trusted
 
 __all__ = ["Catalog", "split_name"]
 
 _UNSEEN = 3
+_LARGEST = 64 << 20  # bytes of an entry
 
 
 class Catalog:
@@ -86,9 +87,15 @@ class Catalog:
                     hint="look for an entry that nobody registered, and remove it",
                 )
             stored = _numbered(reference, number, signer)
-            key = key_of(reference.flow, number)
+            key, data = key_of(reference.flow, number), stored.to_json().encode()
+            if len(data) > _LARGEST:
+                raise SerializationError(
+                    f"the reference of {reference.flow!r} takes more than {_LARGEST:,} bytes",
+                    location=reference.flow,
+                    hint="use a storage that does not keep the flow in its reference",
+                )
             try:
-                self.store.put(key, stored.to_json().encode(), if_absent=True)
+                self.store.put(key, data, if_absent=True)
             except ObjectExistsError as error:
                 seen = self._newest(reference.flow)
                 unseen += seen < number
@@ -121,7 +128,7 @@ class Catalog:
             )
         key = key_of(name, number)
         try:
-            data = self.store.get(key)
+            data = read_object(self.store, key, _LARGEST + 1)
         except ObjectNotFoundError as error:
             there = ", ".join(map(str, self.versions(name))) or "none"
             raise FlowNotFoundError(
@@ -129,6 +136,8 @@ class Catalog:
                 f"{there}",
                 location=key,
             ) from error
+        if len(data) > _LARGEST:
+            raise SerializationError(f"the catalog entry {key} is too large", location=key)
         try:
             reference = Reference.from_json(data)
         except SerializationError as error:

@@ -17,15 +17,19 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 
 import requests
+import urllib3
 
 from flowhold.clients import shared_client
 
-__all__ = ["Redirected", "ask", "basic", "origin_of", "wait_of", "words_in"]
+__all__ = ["SLOWEST", "Redirected", "ask", "basic", "origin_of", "parts_of", "wait_of", "words_in"]
 
 _REDIRECTS = 5
 _CONNECTIONS = 32
 _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
+_FIRST, _LARGEST = 16, 1 << 20
+SLOWEST = 1000.0
+"""Bytes a second of the slowest answer that is waited for."""
 _LONGEST_WAIT = 1e9
 """Seconds that still make a date."""
 _AMBIGUOUS = re.compile(r"[\\\x00-\x1f\x7f]")
@@ -143,6 +147,41 @@ def ask(
         response.close()
         raise Redirected(f"to {origin_of(url)}, where this login is not sent")
     return response
+
+
+def parts_of(response: requests.Response, patience: float) -> Iterator[bytes]:
+    """Yield the body of a response; it has to come as a whole, and not in drops.
+
+    Args:
+        response: As :func:`ask` gives it.
+        patience: Seconds after which less than `SLOWEST` bytes a second, from the beginning on
+            average, are too slow.
+
+    Raises:
+        requests.ReadTimeout: It is too slow.
+        requests.RequestException: It breaks off, or is damaged.
+    """
+    begun, size = time.monotonic(), 0
+    # A read waits for all that it asks for: little at first, as drops would fill it late.
+    while part := _read(response, min(max(size, _FIRST), _LARGEST)):
+        size += len(part)
+        yield part
+        taken = time.monotonic() - begun
+        if taken > patience and size < taken * SLOWEST:
+            raise requests.ReadTimeout(f"{size:,} bytes in {taken:.0f} seconds: too slow")
+
+
+def _read(response: requests.Response, amount: int) -> bytes:
+    """Read some of a body; what goes wrong is an error of requests, as elsewhere there."""
+    try:
+        data: bytes = response.raw.read(amount, decode_content=True)
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ConnectionError(error) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    return data
 
 
 def origin_of(url: str) -> str:

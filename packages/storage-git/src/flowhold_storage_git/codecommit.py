@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, ClassVar
 from flowhold._secrets import secret
 from flowhold.clients import check_options, secret_mapping, shared_client
 from flowhold.errors import ConfigurationError, FlowholdError, PluginLoadError
+from flowhold.redaction import mask
 from flowhold_storage_git.errors import CODECOMMIT, failure
 from flowhold_storage_git.naming import candidates, check_ref, check_repository
 from flowhold_storage_git.refs import is_full
@@ -98,7 +99,7 @@ class _Source(FileSource):
     def resolve(self) -> str:
         """Return the full SHA of what is named; see :meth:`Source.resolve`."""
         if self.ref is None:
-            about = self._ask("get_repository")["repositoryMetadata"]
+            about = self._in(self._ask("get_repository"), "repositoryMetadata")
             branch = about.get("defaultBranch")
             commit = self._of_branch(branch) if branch else None
             if commit is None:
@@ -108,26 +109,34 @@ class _Source(FileSource):
             return self.ref.lower()
         for kind, name in candidates(self.ref):
             commit = self._of_branch(name) if kind == "heads" else None
-            if kind == "tags" and (found := self._file(f"refs/tags/{name}")):
-                commit = found["commitId"]
+            if kind == "tags" and (found := self._file(f"refs/tags/{name}")) is not None:
+                commit = self._in(found, "commitId")
             if commit:
                 return commit
         raise self._failed("revision", reason=self.ref)
 
     def _of_branch(self, name: str) -> str | None:
         answer = self._ask("get_branch", absent=_NO_BRANCH, branchName=name)
-        return str(answer["branch"]["commitId"]) if answer else None
+        return None if answer is None else str(self._in(answer, "branch", "commitId"))
 
     def _file(self, commit: str) -> Any:
         return self._ask("get_file", absent=_NO_COMMIT, commitSpecifier=commit, filePath=self.path)
 
     def _fetch(self, commit: str, file: BinaryIO) -> None:
         found = self._file(commit)
-        if not found:
+        if found is None:
             raise self._failed("revision", reason=commit)
-        if found["fileMode"] == "SYMLINK":
+        if self._in(found, "fileMode") == "SYMLINK":
             raise self._failure("link", commit)
-        file.write(found["fileContent"])
+        file.write(self._in(found, "fileContent"))
+
+    def _in(self, answer: Any, *names: str) -> Any:
+        """Return what an answer holds; botocore makes an empty one of what was cut off."""
+        for name in names:
+            if name not in answer:
+                raise self._failed("partial", reason=f"it lacks {name}")
+            answer = answer[name]
+        return answer
 
     def _failure(self, code: str, commit: str) -> FlowholdError:
         return self._failed(code, reason=self.path, at=commit)
@@ -146,7 +155,9 @@ class _Source(FileSource):
         except ClientError as error:
             said, status = error.response.get("Error", {}), error.response["ResponseMetadata"]
             codes = [said.get("Code", ""), status.get("HTTPStatusCode", 0)]
-            reason = said.get("Message") or str(error)
+            reason = mask(said.get("Message") or str(error))
+            # What a frame of a traceback shows is as good as said.
+            del said, status
         except BotoCoreError as error:
             codes, reason = [kind.__name__ for kind in type(error).__mro__], str(error)
         # Not the original, as some of these hold the request with the session's token.

@@ -21,28 +21,45 @@ from dulwich.protocol import Protocol
 from flowhold.web import basic
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.failures import Refused
+from flowhold_storage_git.objects import too_large
 from flowhold_storage_git.web import ask
 
-__all__ = ["DaemonClient", "HTTPClient", "SSHClient", "login_of"]
+__all__ = ["Allowance", "DaemonClient", "HTTPClient", "SSHClient", "login_of"]
 
 
-def _checked(data: bytes) -> bytes:
-    """Return what was read of a server; raise what it says instead, which dulwich overlooks."""
-    if data.startswith(b"ERR "):
-        raise GitProtocolError(data.decode("utf-8", "replace"))
-    return data
+class Allowance:
+    """How much more a server may answer."""
+
+    def __init__(self) -> None:
+        self._most = self._left = 0
+
+    def allow(self, size: int) -> None:
+        """Allow so many bytes from now on."""
+        self._most = self._left = size
+
+    def checked(self, data: bytes) -> bytes:
+        """Return what was read of a server; raise what it says instead, which dulwich overlooks."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise too_large(self._most)
+        if data.startswith(b"ERR "):
+            raise GitProtocolError(data.decode("utf-8", "replace"))
+        return data
 
 
 class SSHClient(SSHGitClient):
     """Git over ssh, whose connections are closed also where dulwich leaves them open."""
 
-    _last: Protocol | None = None
+    def __init__(self, *args: Any, allowance: Allowance, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._allowance = allowance
+        self._last: Protocol | None = None
 
     def _connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = super()._connect(*args, **kwargs)
         proto = self._last = connection[0]
         read = proto.read
-        proto.read = lambda size: _checked(read(size))
+        proto.read = lambda size: self._allowance.checked(read(size))
         return connection
 
     def close(self) -> None:
@@ -55,8 +72,9 @@ class SSHClient(SSHGitClient):
 class DaemonClient(TraditionalGitClient):
     """The git protocol, whose answers have to come in time."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: Address, timeout: float, allowance: Allowance) -> None:
         super().__init__(thin_packs=False)
+        self._allowance = allowance
         self._address = address
         self._timeout = timeout
         self._last: Protocol | None = None
@@ -84,7 +102,7 @@ class DaemonClient(TraditionalGitClient):
         def read(size: int) -> bytes:
             with suppress(ConnectionError):
                 own.flush()
-            return _checked(output.read(size))
+            return self._allowance.checked(output.read(size))
 
         def close() -> None:
             for each in (output, own, connection):
@@ -111,11 +129,14 @@ class _Response:
 class HTTPClient(AbstractHttpGitClient):
     """Git over http, whose login is sent to the host that it is for, and to no other."""
 
-    def __init__(self, address: Address, timeout: float, known: dict[str, Any]) -> None:
+    def __init__(
+        self, address: Address, timeout: float, known: dict[str, Any], allowance: Allowance
+    ) -> None:
         super().__init__(address.url, thin_packs=False)
         self._address = address
         self._timeout = timeout
         self._known = known
+        self._allowance = allowance
 
     def _discover_references(self, *args: Any, **kwargs: Any) -> Any:
         # What the server can do does not change between two requests; a fetch needs no more.
@@ -152,7 +173,7 @@ class HTTPClient(AbstractHttpGitClient):
         response.raw.auto_close = False  # so that there is an end to be read
         reader = io.BufferedReader(cast("Any", response.raw), 1 << 16)
         moved = response.url if response.url != url else ""
-        return _Response(response, moved), lambda size: _checked(reader.read(size))
+        return _Response(response, moved), lambda size: self._allowance.checked(reader.read(size))
 
     def _check(self, response: requests.Response) -> None:
         status = response.status_code

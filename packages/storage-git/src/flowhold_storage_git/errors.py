@@ -178,6 +178,11 @@ CODECOMMIT: Rules = {
         ),
     ),
     **dict.fromkeys((500, 502, 503, 504), _DOWN),
+    "partial": Rule(
+        StorageUnavailableError,
+        "{place} did not answer as CodeCommit does, or its answer was cut off: {reason}",
+        "try again, and check endpoint_url in client_options",
+    ),
     "BotoCoreError": Rule(ConfigurationError, "{place}: {reason}", "check client_options"),
 }
 """By the code of the service, by HTTP status, and by class of botocore's exceptions."""

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, FlowholdError
-from flowhold.web import Redirected, origin_of
+from flowhold.web import Redirected, origin_of, parts_of
 from flowhold_storage_git.address import check_encrypted
 from flowhold_storage_git.answers import Answer
 from flowhold_storage_git.errors import failure
@@ -172,7 +172,7 @@ class Api:
         if into is not None:
             into.seek(0)
             into.truncate()
-        for part in response.iter_content(1 << 16):
+        for part in parts_of(response, self.timeout):
             size += len(part)
             if size > limit:
                 raise self.failure("size", reason=f"{limit:,}")

@@ -18,7 +18,7 @@ import requests
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, IntegrityError, StorageError
-from flowhold.web import origin_of
+from flowhold.web import origin_of, parts_of
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.dulwich_clients import login_of
 from flowhold_storage_git.failures import Refused, ours
@@ -35,6 +35,7 @@ _POINTER = re.compile(
 _LONGEST = 1024
 _BATCH = 100
 _CHUNK = 1 << 20
+_ANSWER = 16 << 20
 _KIND = "application/vnd.git-lfs+json"
 _GONE = (404, 410)
 # Of the connection, or an answer that is none; not that a disk is full.
@@ -93,7 +94,7 @@ def _fetch(
             if response.status_code in _GONE:
                 raise _missing(pointer)
             _check(response)
-            _replace(folder / pointer.path, pointer, response.iter_content(_CHUNK))
+            _replace(folder / pointer.path, pointer, parts_of(response, timeout))
 
     try:
         server = tried(lambda: _server(address, timeout), address, retries)
@@ -163,12 +164,12 @@ def _server(address: Address, timeout: float) -> _Place:
             address.host, command.encode(), address.username or "git", address.port
         )
         try:
-            answer = b"".join(iter(lambda: process.read(_CHUNK), b""))
+            answer = _whole(iter(lambda: process.read(_CHUNK), b""), address)
         finally:
             process.close()
     if not answer:
         raise ours(EOFError("nothing was answered"), address, ssh.said())
-    found = json.loads(answer)
+    found = _document(answer)
     url = _checked(str(found["href"]), address)
     return _Place(url.rstrip("/"), dict(found.get("header") or {}))
 
@@ -201,7 +202,8 @@ def _places(
                 hint="check that LFS is enabled for the repository",
             )
         _check(response)
-        answers: dict[str, Any] = {each["oid"]: each for each in response.json()["objects"]}
+        document = _document(_whole(parts_of(response, timeout), address))
+    answers: dict[str, Any] = {each["oid"]: each for each in document["objects"]}
     places = {}
     for pointer in pointers:
         answer = answers.get(pointer.oid, {})
@@ -217,6 +219,28 @@ def _places(
             headers = {**server.headers, **headers}
         places[pointer.oid] = _Place(url, headers)
     return places
+
+
+def _whole(chunks: Iterable[bytes], address: Address) -> bytes:
+    """Return an answer that is no file, unless it is larger than any such has to be."""
+    gathered = bytearray()
+    for chunk in chunks:
+        gathered += chunk
+        if len(gathered) > _ANSWER:
+            raise IntegrityError(
+                f"the LFS server of {address.url} answers with more than {_ANSWER:,} bytes",
+                storage="git",
+                location=address.url,
+                hint="check what the server is",
+            )
+    return bytes(gathered)
+
+
+def _document(answer: bytes) -> Any:
+    try:
+        return json.loads(answer)
+    except RecursionError:
+        raise ValueError("LFS answers with what is nested too deeply") from None
 
 
 def _checked(url: str, address: Address) -> str:

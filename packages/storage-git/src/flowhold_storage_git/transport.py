@@ -12,7 +12,7 @@ from dulwich.client import GitClient
 
 from flowhold import settings
 from flowhold_storage_git.address import Address
-from flowhold_storage_git.dulwich_clients import DaemonClient, HTTPClient, SSHClient
+from flowhold_storage_git.dulwich_clients import Allowance, DaemonClient, HTTPClient, SSHClient
 from flowhold_storage_git.objects import too_large
 from flowhold_storage_git.ssh import Ssh, agent_with
 from flowhold_storage_git.tries import tried
@@ -20,6 +20,9 @@ from flowhold_storage_git.tries import tried
 __all__ = ["Transport"]
 
 _LOGGER = logging.getLogger("flowhold.storage.git")
+
+_TALK = 64 << 20
+"""Bytes that a server may say beside the objects: names of refs, and how far it is."""
 
 _T = TypeVar("_T")
 
@@ -50,6 +53,7 @@ class Transport:
         self._client: GitClient | None = None
         self._ssh = Ssh(timeout)
         self._known = {} if known is None else known
+        self._allowance = Allowance()
         self.version = 2
         """Of the protocol that the server spoke last."""
 
@@ -64,6 +68,7 @@ class Transport:
         wanted = [prefix.encode() for prefix in prefixes]
 
         def once() -> dict[str, str]:
+            self._allowance.allow(_TALK)
             found = self._connected().get_refs(self._path, ref_prefix=wanted)
             return {
                 name.decode("utf-8", "surrogateescape"): sha.decode()
@@ -88,6 +93,7 @@ class Transport:
         limit = settings.current().max_tree_bytes
 
         def once() -> IO[bytes]:
+            self._allowance.allow(limit + _TALK)
             file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
             try:
                 self._connected().fetch_pack(
@@ -136,11 +142,12 @@ class Transport:
                 address.port,
                 address.username or "git",
                 vendor=self._ssh,
+                allowance=self._allowance,
                 thin_packs=False,
             )
         if address.scheme == "git":
-            return DaemonClient(address, self.timeout)
-        return HTTPClient(address, self.timeout, self._known)
+            return DaemonClient(address, self.timeout, self._allowance)
+        return HTTPClient(address, self.timeout, self._known, self._allowance)
 
     def _tried(self, once: Callable[[], _T]) -> _T:
         return tried(

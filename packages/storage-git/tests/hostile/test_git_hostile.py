@@ -37,6 +37,10 @@ UNSAFE += [
 UNSAFE += [b".git::$INDEX_ALLOCATION", b".git\\config", b"a\\.git", b"x" * 256]
 UNSAFE += [text.encode() for text in (".g\u200cit", "\ufeff.git", ".gi\u200dT", "git~1\u200e")]
 
+pytestmark = pytest.mark.promise(
+    "path escapes, git: a repository writes nothing elsewhere, and runs nothing"
+)
+
 
 @pytest.mark.parametrize("name", UNSAFE, ids=repr)
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])

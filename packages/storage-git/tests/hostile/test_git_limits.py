@@ -9,7 +9,11 @@ import pytest
 from git_repositories import gitlink
 from git_servers import serving_http
 
+from flowhold.errors import IntegrityError
+
 from .evil import FILE, FOLDER, SCRIPT
+
+pytestmark = pytest.mark.promise("bombs, git: a repository is never more than the settings allow")
 
 
 def test_more_files_than_allowed_are_refused(hostile, monkeypatch):
@@ -106,3 +110,11 @@ def test_bytes_of_submodules_count_together(local, monkeypatch):
     local.refused(match="more than 120,000 bytes", submodules=True)
     monkeypatch.setenv("FLOWHOLD_MAX_TREE_BYTES", "300000")
     assert local.load(submodules=True).run().result == 1
+
+
+def test_a_server_that_names_refs_without_end_is_refused(local, monkeypatch):
+    monkeypatch.setattr("flowhold_storage_git.transport._TALK", 100)
+    with serving_http(local.repository.path.parent) as server:
+        local.url = f"{server.url}/evil.git"
+        with pytest.raises(IntegrityError, match="more than 100 bytes"):
+            local.load()

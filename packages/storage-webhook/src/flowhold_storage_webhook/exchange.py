@@ -17,7 +17,7 @@ import requests
 
 from flowhold import settings
 from flowhold.errors import FlowholdError
-from flowhold.web import Redirected, ask, wait_of, words_in
+from flowhold.web import Redirected, ask, parts_of, wait_of, words_in
 from flowhold_storage_webhook import __version__
 from flowhold_storage_webhook.calls import Call
 from flowhold_storage_webhook.errors import Problem, failure, problem_of
@@ -30,7 +30,6 @@ _LOGGER = logging.getLogger("flowhold.storage.webhook")
 _AGENT = f"flowhold-storage-webhook/{__version__}"
 BUDGET = 60.0
 """Seconds that a request may wait in all before it is sent again."""
-_CHUNK = 1 << 20
 _SAID = 64 << 10
 _NOT_TAKEN = (429,)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -134,7 +133,7 @@ class Exchange:
             if not 200 <= response.status_code < 300:
                 return self._refusal(response)
             if body is None:
-                return _received(response, limit)
+                return _received(response, limit, self.timeout)
             _rest_of(response)
             return b""
 
@@ -167,11 +166,11 @@ class Exchange:
         )
 
 
-def _received(response: requests.Response, limit: int | None) -> bytes | Problem:
+def _received(response: requests.Response, limit: int | None, patience: float) -> bytes | Problem:
     most = settings.current().max_tree_bytes
     # Its buffer grows in place and is handed out without a copy.
     gathered = io.BytesIO()
-    for part in response.iter_content(_CHUNK):
+    for part in parts_of(response, patience):
         gathered.write(part)
         if limit is not None and gathered.tell() >= limit:
             gathered.truncate(limit)
