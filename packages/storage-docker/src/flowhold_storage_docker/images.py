@@ -104,20 +104,38 @@ class ImageStorage(PackedStorage):
         if not self._stores():
             return Record(self.path or "", "image", environment=environment.record())
         payload = self._packing().pack(flow)
+        location = self._place(flow.name, _ENDINGS.get(payload.kind, ".flow"))
         self._pending[flow.name] = payload
+        return Record(
+            location, "image", payload.sha256, payload.size, environment=payload.environment
+        )
+
+    def _free_location(self, name: str, sha256: str) -> str:
+        return self._place(name, ".flow")
+
+    def _place(self, name: str, ending: str) -> str:
+        """Return the path of a flow's file; raise ConfigurationError if another flow has it."""
         location = self.path or posixpath.join(
-            self.flows_directory,
-            f"{naming.file_of(flow.name)}{_ENDINGS.get(payload.kind, '.flow')}",
+            self.flows_directory, f"{naming.file_of(name)}{ending}"
         )
         if location in self.flows.values():
-            del self._pending[flow.name]
             raise ConfigurationError(
                 f"two flows of this Docker storage have the path {location}",
                 hint="leave path= out, and each gets a file of its own",
             )
-        return Record(
-            location, "image", payload.sha256, payload.size, environment=payload.environment
-        )
+        return location
+
+    def adopt(self, name: str, data: bytes, record: Record) -> str:
+        """Add a flow as another storage holds it; :meth:`build` puts exactly it into the image."""
+        location = super().adopt(name, data, record)
+        self._records[name].kind = "image"
+        return location
+
+    def emptied(self) -> Self:
+        """Return a storage like this one, without flows and without an image."""
+        storage = super().emptied()
+        storage._image = None
+        return storage
 
     def _recipe(self) -> Recipe:
         contents = {}
