@@ -33,7 +33,7 @@ SCRIPTS = {
     "git": {"flow_path": "etl.py", "git_clone_url": "https://git.example.com/team/flows.git"},
     "github": {"repo": "team/flows", "path": "etl.py"},
     "gitlab": {"repo": "team/flows", "path": "etl.py"},
-    "bitbucket": {"project": "team", "repo": "flows", "path": "etl.py"},
+    "bitbucket": {"project": "team", "repo": "flows", "workspace": "team", "path": "etl.py"},
     "codecommit": {"repo": "flows", "path": "etl.py"},
 }
 
@@ -141,4 +141,4 @@ def test_a_storage_that_finds_scripts_has_no_bytes_to_copy(name, pinned):
     with pytest.raises(StorageError, match=said) as caught:
         list(copy_flows([reference], Bytes(), Catalog("other")))
     assert "register it again in a storage that keeps the bytes" in caught.value.hint
-    assert Catalog("other").names() == []
+    assert [*Catalog("other").names()] == []

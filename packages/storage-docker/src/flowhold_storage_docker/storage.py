@@ -18,6 +18,7 @@ from flowhold_storage_docker.options import (
     check_requirements,
     check_run_kwargs,
     check_variables,
+    check_version,
 )
 
 __all__ = ["Docker"]
@@ -135,7 +136,7 @@ class Docker(ImageStorage):
         self.image_tag = None if image_tag is None else naming.check_tag(image_tag)
         self.env_vars = check_variables(env_vars)
         self.files = check_files(files)
-        self.flowhold_version = flowhold_version
+        self.flowhold_version = check_version(flowhold_version)
         self.local_image = local_image
         self.ignore_healthchecks = ignore_healthchecks
         self.base_url = base_url
