@@ -23,12 +23,7 @@ from flowhold_storage_docker.context import write_context
 from flowhold_storage_docker.engine import Engine, open_engine
 from flowhold_storage_docker.image import Image, check_pushed, find_image
 from flowhold_storage_docker.inside import references_inside, same_flow
-from flowhold_storage_docker.recipes import (
-    fingerprint_of,
-    patterns_of,
-    recipe_of,
-    reference_file,
-)
+from flowhold_storage_docker.recipes import fingerprint_of, patterns_of, recipe_of, reference_file
 
 if TYPE_CHECKING:
     from typing_extensions import Self
