@@ -24,7 +24,6 @@ from flowhold_storage_docker.image import Image
         {"env_vars": {"PIP_INDEX_URL": "https://someone:hunter2@host.test/simple"}},
         {"env_vars": {"PIP_EXTRA_INDEX_URL": "https://host.test https://hunter2@host.test"}},
         {"flowhold_version": "flowhold @ git+https://hunter2@host.test/flowhold"},
-        {"prefect_version": "flowhold @ git+https://hunter2@host.test/flowhold"},
     ],
 )
 def test_a_login_in_what_an_image_keeps_is_refused_and_not_shown(given):
@@ -48,7 +47,7 @@ def test_a_url_without_a_password_is_taken(given):
 
 
 def test_both_names_of_the_version_are_refused():
-    with pytest.raises(ConfigurationError, match="prefect_version"):
+    with pytest.raises(ConfigurationError, match="are the same option"):
         Docker(flowhold_version="1.2", prefect_version="1.1")
 
 

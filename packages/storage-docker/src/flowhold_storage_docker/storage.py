@@ -117,6 +117,8 @@ class Docker(ImageStorage):
         run_kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
+        if None not in (flowhold_version, options.get("prefect_version")):
+            raise ConfigurationError("flowhold_version= and prefect_version= are the same option")
         flowhold_version = take_old(
             options, "prefect_version", "flowhold_version", flowhold_version, _VERSION
         )
