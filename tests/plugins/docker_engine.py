@@ -67,6 +67,24 @@ def docker_engine(tmp_path_factory, docker_archive) -> Iterator[DockerEngine]:
 
 
 @pytest.fixture(scope="session")
+def docker_layers(docker_engine) -> None:
+    """An image that stays, so that builds find the layers with Flowhold in the engine's cache."""
+    from flowhold import Flow
+    from flowhold_storage_docker import Docker
+
+    storage = Docker(
+        base_image=BASE,
+        local_image=True,
+        image_name="flowhold-test/layers",
+        image_tag="latest",
+        ignore_healthchecks=True,
+        base_url=docker_engine.url,
+    )
+    storage.add_flow(Flow("layers"))
+    storage.build()
+
+
+@pytest.fixture(scope="session")
 def docker_old_python(docker_engine, docker_archive) -> str:
     """The name of an image with another Python than the one that runs the tests."""
     version = "3.11" if sys.version_info[:2] == (3, 10) else "3.10"

@@ -7,7 +7,6 @@ from functools import partial
 import docker_engine as docker_engine_plugin
 import pytest
 
-from flowhold import Flow
 from flowhold_storage_docker import Docker
 
 
@@ -16,24 +15,8 @@ def _isolated(as_new_user):
     """Give the test empty folders and no settings."""
 
 
-@pytest.fixture(scope="session")
-def installed(docker_engine):
-    """An image that stays, so that builds find the layers with Flowhold in the engine's cache."""
-    name, tag = f"{docker_engine_plugin.BASE.partition('/')[0]}/installed", "latest"
-    storage = Docker(
-        base_image=docker_engine_plugin.BASE,
-        local_image=True,
-        image_name=name,
-        image_tag=tag,
-        ignore_healthchecks=True,
-        base_url=docker_engine.url,
-    )
-    storage.add_flow(Flow("installed"))
-    storage.build()
-
-
 @pytest.fixture
-def engine(installed, docker_environment):
+def engine(docker_layers, docker_environment):
     """The engine, of which the environment tells; what a test leaves of containers fails it."""
     return docker_environment
 

@@ -337,6 +337,7 @@ def test_an_engine_that_is_not_there_is_told_of(nowhere, monkeypatch, tmp_path, 
     assert type(error) is StorageUnavailableError
     assert f"no Docker engine answers at {url}: " in str(error)
     assert "start Docker, or name the engine by base_url= or DOCKER_HOST" in error.hint
+    assert "docker context inspect" in error.hint
 
 
 AS_ANOTHER = """

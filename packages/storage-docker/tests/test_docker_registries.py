@@ -39,7 +39,7 @@ def flow_of(text="one", name="etl"):
 
 
 @pytest.fixture(scope="module")
-def pushed(docker_engine, installed, docker_registry):
+def pushed(docker_engine, docker_layers, docker_registry):
     """A storage whose image is in a registry, under a path."""
     storage = Docker(
         f"{docker_registry.host}/team/flows",

@@ -127,7 +127,7 @@ def flows():
 
 
 @pytest.fixture(scope="module")
-def built(docker_engine, installed):
+def built(docker_engine, docker_layers):
     """A storage whose image has all flows of this module."""
     storage = Docker(
         base_image=docker_engine_plugin.BASE,

@@ -22,9 +22,26 @@ if TYPE_CHECKING:
     from flowhold_storage_docker.dockerfile import Recipe
     from flowhold_storage_docker.images import ImageStorage
 
-__all__ = ["build_image", "pull_base"]
+__all__ = ["UNWRITTEN", "build_image", "check_whole", "pull_base"]
+
+UNWRITTEN = ("build_kwargs", "dockerfile", "dockerignore", "env_vars", "files")
+"""Options that make an image what it is, and that are not serialized."""
 
 _log = logging.getLogger("flowhold.docker")
+
+
+def check_whole(storage: ImageStorage, image: Image | None) -> None:
+    """Refuse to build anew without options that an image was built by and that were not written.
+
+    Raises:
+        ConfigurationError: The storage was deserialized, and has not got them since.
+    """
+    lost = [name for name in image.unwritten if getattr(storage, name, 0) is None] if image else []
+    if lost:
+        raise ConfigurationError(
+            f"the image was built with {', '.join(lost)}, which a serialized storage does not have",
+            hint=f"make the storage anew with them, or set them first: storage.{lost[0]} = ...",
+        )
 
 
 def build_image(storage: ImageStorage, recipe: Recipe) -> tuple[Image, str]:
@@ -49,7 +66,9 @@ def build_image(storage: ImageStorage, recipe: Recipe) -> tuple[Image, str]:
     names = [*storage.flows]
     name = storage.image_name or (slug(names[0]) if len(names) == 1 else uuid.uuid4().hex)
     image = Image(
-        naming.repository_of(storage.registry_url, name), storage.image_tag or naming.new_tag()
+        naming.repository_of(storage.registry_url, name),
+        storage.image_tag or naming.new_tag(),
+        unwritten=tuple(each for each in UNWRITTEN if getattr(storage, each) is not None),
     )
     given = dict(storage.build_kwargs or {})
     own = given.pop("labels", None) or {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 __all__ = ["Engine", "open_engine"]
+
+_log = logging.getLogger("flowhold.docker")
 
 
 def open_engine(base_url: str | None, tls: Any) -> Engine:
@@ -191,8 +194,17 @@ class Engine:
                 self.client.create_container(image, name=name, **options)
             yield name
         finally:
-            with suppress(FlowholdError), self.errors():
-                self.client.remove_container(name, force=True, v=True)
+            self._remove(name)
+
+    def _remove(self, container: str) -> None:
+        """Remove a container, if it was made; where that fails, what it did counts all the same."""
+        from docker.errors import NotFound
+
+        try:
+            with self.errors(), suppress(NotFound):
+                self.client.remove_container(container, force=True, v=True)
+        except FlowholdError as error:
+            _log.warning("the container %s was not removed: %s", container, error)
 
 
 def _problem(told: Mapping[str, Any]) -> str | None:

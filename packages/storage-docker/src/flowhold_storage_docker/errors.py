@@ -49,7 +49,10 @@ class TransferUnavailableError(StorageUnavailableError, TransferError):
     """The registry could not be reached or did not answer in time."""
 
 
-_START = "start Docker, or name the engine by base_url= or DOCKER_HOST"
+_START = (
+    "start Docker, or name the engine by base_url= or DOCKER_HOST; where `docker` finds one, "
+    "`docker context inspect` shows its address"
+)
 _LOGIN = "log in with `docker login`; credentials are those of docker's config.json and helpers"
 _REGISTRY = "check registry_url and the network; `docker pull` and `docker push` say more"
 _ENGINE_TLS = "give tls_config=, or set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"

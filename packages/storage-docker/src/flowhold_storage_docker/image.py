@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowhold.errors import ConfigurationError, IntegrityError, ObjectNotFoundError, StorageError
+from flowhold.storage.documents import strings
 from flowhold_storage_docker import naming
 
 if TYPE_CHECKING:
     from flowhold_storage_docker.engine import Engine
 
-__all__ = ["Image", "find_image"]
+__all__ = ["Image", "check_pushed", "find_image"]
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
@@ -25,13 +26,16 @@ class Image:
     repository: str
     tag: str
     pushed: bool = False
+    unwritten: tuple[str, ...] = ()
+    """Names of options that it was built by and that are not serialized."""
 
     def __str__(self) -> str:
         return f"{self.repository}:{self.tag}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
-        return dict(vars(self))
+        known = {**vars(self), "unwritten": [*self.unwritten]}
+        return {name: value for name, value in known.items() if value != []}
 
     @classmethod
     def from_json(cls, document: Any) -> Image | None:
@@ -46,7 +50,26 @@ class Image:
             raise ConfigurationError("this is not a serialized storage: its image is none")
         repository = naming.repository_of(None, str(document.get("repository")))
         tag = naming.check_tag(str(document.get("tag")))
-        return cls(repository, tag, bool(document.get("pushed")))
+        unwritten = strings("unwritten", document.get("unwritten"))
+        return cls(repository, tag, bool(document.get("pushed")), tuple(unwritten))
+
+
+def check_pushed(engine: Engine, image: Image, built: str, digest: str) -> None:
+    """Raise IntegrityError if what was pushed by an image's tag is not what was built.
+
+    Args:
+        engine: Where it was built.
+        image: The image.
+        built: ID of what was built.
+        digest: Of what was pushed.
+    """
+    found = engine.inspect(built) or {}
+    if not any(str(each).endswith(f"@{digest}") for each in found.get("RepoDigests") or ()):
+        raise IntegrityError(
+            f"{image} was given to another image between building and pushing it",
+            storage="Docker",
+            hint="leave image_tag out, so that each build has a tag of its own, and try again",
+        )
 
 
 def find_image(

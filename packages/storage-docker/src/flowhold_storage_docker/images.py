@@ -18,17 +18,12 @@ from flowhold.storage.packed import PackedStorage
 from flowhold.storage.records import Record
 from flowhold.unpacking import kind_of
 from flowhold_storage_docker import naming
-from flowhold_storage_docker.building import build_image, pull_base
+from flowhold_storage_docker.building import build_image, check_whole, pull_base
 from flowhold_storage_docker.context import write_context
 from flowhold_storage_docker.engine import Engine, open_engine
-from flowhold_storage_docker.image import Image, find_image
+from flowhold_storage_docker.image import Image, check_pushed, find_image
 from flowhold_storage_docker.inside import references_inside, same_flow
-from flowhold_storage_docker.recipes import (
-    fingerprint_of,
-    patterns_of,
-    recipe_of,
-    reference_file,
-)
+from flowhold_storage_docker.recipes import fingerprint_of, patterns_of, recipe_of, reference_file
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,8 +32,6 @@ if TYPE_CHECKING:
     from flowhold_storage_docker.dockerfile import Recipe
 
 __all__ = ["ImageStorage"]
-
-_ENDINGS = {"script": ".py"}
 
 
 class ImageStorage(PackedStorage):
@@ -104,22 +97,39 @@ class ImageStorage(PackedStorage):
         if not self._stores():
             return Record(self.path or "", "image", environment=environment.record())
         payload = self._packing().pack(flow)
+        ending = ".py" if payload.kind == "script" else ".flow"
+        location = self._free_location(flow.name, payload.sha256, ending)
         self._pending[flow.name] = payload
-        location = self.path or posixpath.join(
-            self.flows_directory,
-            f"{naming.file_of(flow.name)}{_ENDINGS.get(payload.kind, '.flow')}",
-        )
-        if location in self.flows.values():
-            del self._pending[flow.name]
-            raise ConfigurationError(
-                f"two flows of this Docker storage have the path {location}",
-                hint="leave path= out, and each gets a file of its own",
-            )
         return Record(
             location, "image", payload.sha256, payload.size, environment=payload.environment
         )
 
+    def _free_location(self, name: str, sha256: str, ending: str = ".flow") -> str:
+        location = self.path or posixpath.join(
+            self.flows_directory, f"{naming.file_of(name)}{ending}"
+        )
+        if location in self.flows.values():
+            raise ConfigurationError(
+                f"two flows of this Docker storage have the path {location}",
+                hint="leave path= out, and each gets a file of its own",
+            )
+        return location
+
+    def adopt(self, name: str, data: bytes, record: Record) -> str:
+        """Add a flow as another storage holds it; :meth:`build` puts exactly it into the image."""
+        location = super().adopt(name, data, record)
+        self._records[name].kind = "image"
+        return location
+
+    def emptied(self) -> Self:
+        """Return a storage like this one, without flows and without an image."""
+        check_whole(self, self._image)
+        storage = super().emptied()
+        storage._image = None
+        return storage
+
     def _recipe(self) -> Recipe:
+        check_whole(self, self._image)
         contents = {}
         for name, record in self._records.items():
             if name in self._pending:
@@ -191,19 +201,9 @@ class ImageStorage(PackedStorage):
         if image and self.registry_url and not image.pushed:
             digest = self.push_image(image.repository, image.tag)
             for built in {record.revision for record in self._records.values()}:
-                self._check_pushed(str(built), digest, image)
+                check_pushed(self.engine, image, str(built), digest)
             self._pin(digest)
             self._image = replace(image, pushed=True)
-
-    def _check_pushed(self, built: str, digest: str, image: Image) -> None:
-        """Raise IntegrityError if what was pushed by its tag is not the image that was built."""
-        found = self.engine.inspect(built) or {}
-        if not any(str(each).endswith(f"@{digest}") for each in found.get("RepoDigests") or ()):
-            raise IntegrityError(
-                f"{image} was given to another image between building and pushing it",
-                storage=self.name,
-                hint="leave image_tag out, so that each build has a tag of its own, and try again",
-            )
 
     def _pin(self, digest: str) -> None:
         for record in self._records.values():

@@ -20,7 +20,11 @@ __all__ = [
     "check_requirements",
     "check_run_kwargs",
     "check_variables",
+    "check_version",
 ]
+
+# A user alone, as in git+ssh://git@host, is none.
+_LOGIN = re.compile(r"(?<![\w+.-])(?!([\w.-]+\+)?ssh://[^/@:\s]*@)[\w+.-]+://[^/@\s]*@")
 
 _OURS = {
     *("path", "fileobj", "custom_context", "encoding", "gzip", "dockerfile", "decode", "quiet"),
@@ -36,6 +40,7 @@ def check_requirements(given: Sequence[str] | None) -> list[str] | None:
     """
     requirements = strings("python_dependencies", given)
     for text in requirements:
+        _refuse_login("python_dependencies", text)
         if text.lstrip().startswith("-") or not text.isprintable():
             raise ConfigurationError(
                 f"{text!r:.80} in python_dependencies is not a requirement",
@@ -51,7 +56,25 @@ def check_variables(given: Mapping[str, str] | None) -> dict[str, str] | None:
     variables = dict(given or {})
     for name, value in variables.items():
         env(name, value)
+        _refuse_login(f"the variable {name} of env_vars", value)
     return variables or None
+
+
+def check_version(given: str | None) -> str | None:
+    """Return what pip shall take for Flowhold; raise ConfigurationError if a login is in it."""
+    if isinstance(given, str):
+        _refuse_login("flowhold_version", given)
+    return given
+
+
+def _refuse_login(option: str, text: str) -> None:
+    """Raise ConfigurationError, which does not show it, if a URL in a text has a login."""
+    if _LOGIN.search(text):
+        raise ConfigurationError(
+            f"{option} has a URL with a login, which everybody could read who has the image",
+            hint="install what needs one in a base_image, whose builder has secrets "
+            "(`docker build --secret`), and leave it out here",
+        )
 
 
 def check_directory(path: str) -> str:

@@ -18,6 +18,7 @@ from flowhold_storage_docker.options import (
     check_requirements,
     check_run_kwargs,
     check_variables,
+    check_version,
 )
 
 __all__ = ["Docker"]
@@ -116,6 +117,8 @@ class Docker(ImageStorage):
         run_kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
+        if None not in (flowhold_version, options.get("prefect_version")):
+            raise ConfigurationError("flowhold_version= and prefect_version= are the same option")
         flowhold_version = take_old(
             options, "prefect_version", "flowhold_version", flowhold_version, _VERSION
         )
@@ -135,7 +138,7 @@ class Docker(ImageStorage):
         self.image_tag = None if image_tag is None else naming.check_tag(image_tag)
         self.env_vars = check_variables(env_vars)
         self.files = check_files(files)
-        self.flowhold_version = flowhold_version
+        self.flowhold_version = check_version(flowhold_version)
         self.local_image = local_image
         self.ignore_healthchecks = ignore_healthchecks
         self.base_url = base_url

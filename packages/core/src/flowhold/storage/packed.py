@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold import project
-from flowhold.errors import UnverifiedError
+from flowhold.errors import StorageError, UnverifiedError
 from flowhold.storage.base import Storage
 from flowhold.storage.keys import file_name
-from flowhold.storage.records import Record
+from flowhold.storage.records import Record, check_new
 from flowhold.unpacking import flow_from_bytes, kind_of
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from flowhold.packing import Packing, Payload
 
 __all__ = ["PackedStorage"]
@@ -24,8 +28,8 @@ __all__ = ["PackedStorage"]
 class PackedStorage(Storage):
     """Packs each flow into bytes that have a digest, and loads it from them.
 
-    A subclass implements :meth:`_read`, and the rest of :class:`~flowhold.Storage`; what was added
-    and is not stored yet is in ``_pending``.
+    A subclass implements :meth:`_read`, :meth:`_free_location`, and the rest of
+    :class:`~flowhold.Storage`; what was added and is not stored yet is in ``_pending``.
 
     Args:
         local_script_path: The script to store with ``stored_as_script``; default: the one being
@@ -62,6 +66,10 @@ class PackedStorage(Storage):
             IntegrityError: They are not the bytes that were recorded.
         """
 
+    @abstractmethod
+    def _free_location(self, name: str, sha256: str) -> str:
+        """Return a location for a flow that no other flow of the storage has."""
+
     def _is_near(self, record: Record) -> bool:
         """Whether reading is as cheap as a cache would be."""
         return False
@@ -83,6 +91,42 @@ class PackedStorage(Storage):
         from flowhold import cache
 
         return cache.object_of(record.sha256, lambda: self._read(record))
+
+    def original(self, name: str) -> tuple[bytes, Record] | None:
+        """Return the bytes of a flow, verified, and the record of them as an object of their kind.
+
+        None where no digest of them is recorded. Raises as reading does.
+        """
+        record = self._records[name]
+        if record.sha256 is None:
+            return None
+        data = self.read(record)
+        return data, replace(record, kind=self._kind(record, data), revision=None)
+
+    def adopt(self, name: str, data: bytes, record: Record) -> str:
+        """Add a flow as another storage holds it, to be written by :meth:`build` byte for byte.
+
+        ``data`` and ``record`` are what :meth:`original` of the other storage returned. Raises
+        as :meth:`add_flow` does, and StorageError where objects of that kind are not kept.
+        """
+        check_new(self._records, name, self.name)
+        if record.kind not in {power.value for power in self.capabilities}:
+            raise StorageError(f"{self.name} storage keeps no {record.kind}", storage=self.name)
+        from flowhold.packing import Payload
+
+        payload = Payload(record.kind, [data], record.environment)
+        location = self._free_location(name, payload.sha256)
+        self._records[name] = replace(
+            record, location=location, sha256=payload.sha256, size=payload.size
+        )
+        self._pending[name] = payload
+        return location
+
+    def emptied(self) -> Self:
+        """Return a storage like this one, without flows."""
+        storage = copy.copy(self)
+        storage._records, storage._pending = {}, {}
+        return storage
 
     def discard(self, name: str) -> None:
         """Forget a flow; what is stored of it stays where it is."""
