@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +19,7 @@ SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXI
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long conformance coverage lint docs dist bench bench-quick services clean
+.PHONY: help demo test test-long fuzz conformance coverage lint docs dist bench bench-quick services clean
 
 help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
@@ -52,6 +53,10 @@ test: $(READY) $(AZURITE) ## Run the tests, except those marked long
 	@$(SCRATCH) && $(BIN)/$(PYTEST) -m "not long" $(ARGS)
 
 test-long: $(READY) $(AZURITE) ## Run all tests
+	@$(SCRATCH) && $(BIN)/$(PYTEST) $(ARGS)
+
+fuzz: export FLOWHOLD_FUZZ_MINUTES = $(MINUTES)
+fuzz: $(READY) ## Try each reader with random values for ten minutes: make fuzz MINUTES=1 ARGS='-k signed'
 	@$(SCRATCH) && $(BIN)/$(PYTEST) $(ARGS)
 
 coverage: $(READY) $(AZURITE) ## Run the tests and demand 95 % line coverage of the packages

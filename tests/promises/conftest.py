@@ -5,17 +5,25 @@ Every test runs over a sample of its cases, and over all of them where it is mar
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+
+from flowhold.errors import FlowholdError
 
 CHILDREN = Path(__file__).parent / "children"
+READERS = "fuzz: readers give a value or an error of Flowhold, whatever they read"
 
 
 @pytest.hookimpl(trylast=True)
@@ -62,6 +70,36 @@ def sample(extent, dice):
 def size(extent):
     """Return a function that gives the first number in a full run, else the second."""
     return lambda full, quick: full if extent == "full" else quick
+
+
+@pytest.fixture
+def fuzz(trying, size, rounds):
+    """Return a function that tries a reader with many values; only our errors may come out."""
+
+    def run(*strategies, reader, counted=True):
+        tried = itertools.count()
+
+        @hypothesis.settings(max_examples=size(2_000, 60), suppress_health_check=list(HealthCheck))
+        @given(st.tuples(*strategies))
+        def attempt(arguments):
+            next(tried)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    reader(*arguments)
+            except FlowholdError as error:
+                str(error)
+
+        try:
+            rounds(attempt)
+        finally:
+            failed = sys.exc_info()[1]
+            count = 1 if failed else next(tried)
+            for _ in trying(READERS, range(count)) if counted else ():
+                if failed is not None:
+                    break
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -371,3 +371,30 @@ def test_a_key_in_a_comment_is_none(release):
     assert PublicKey.from_text(f"{release.to_text()}\n{commented}") == release
     with pytest.raises(ConfigurationError):
         PublicKey.from_text(f"{release.to_text()}\n{other}")
+
+
+def test_a_file_that_is_not_called_like_a_key_is_no_reason_to_trust_everybody(release):
+    trusted = CONFIG / "keys" / "trusted"
+    trusted.mkdir()
+    (trusted / "release.pem").write_text(release.to_text())
+    for ask in (keyring.is_strict, keyring.trusted):
+        with pytest.raises(ConfigurationError, match=r"release\.pem is not the file"):
+            ask()
+
+
+def test_of_several_last_days_of_a_key_the_first_holds(release, monkeypatch):
+    first, last = date(2030, 1, 1), date(2040, 1, 1)
+    for name, day in (("a", last), ("b", first), ("c", None)):
+        keyring.trust(PublicKey(release.raw, name, day))
+    assert [(key.name, key.expires) for key in keyring.trusted()] == [
+        (name, first) for name in "abc"
+    ]
+    monkeypatch.setenv("FLOWHOLD_TRUSTED_KEYS", f"{release.to_text()}, b")
+    assert [key.expires for key in keyring.trusted()] == [first, first]
+
+
+@pytest.mark.parametrize("text", [",", " , ,"])
+def test_a_setting_of_keys_that_names_none_is_refused(text, monkeypatch):
+    monkeypatch.setenv("FLOWHOLD_TRUSTED_KEYS", text)
+    with pytest.raises(ConfigurationError, match="FLOWHOLD_TRUSTED_KEYS names no key"):
+        keyring.is_strict()

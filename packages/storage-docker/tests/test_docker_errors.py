@@ -32,6 +32,7 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold_storage_docker import Docker
+from flowhold_storage_docker.connecting import connect
 from flowhold_storage_docker.errors import (
     BuildError,
     TransferDeniedError,
@@ -558,3 +559,14 @@ def test_a_full_disk_of_the_engine_is_told_of(docker_archive, small_engine, tmp_
     assert isinstance(error, StorageError)
     assert "no space left on device" in str(error)
     assert "docker system prune" in error.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", '{"auths": 1}', '{"auths": {"a": {"auth": "Y2FuYXJ5"}}}', "[" * 100_000]
+)
+def test_a_configuration_that_docker_did_not_write_is_told_of(text, monkeypatch, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"config\.json holds") as caught:
+        connect("tcp://127.0.0.1:9", None)
+    assert "canary" not in str(caught.value)

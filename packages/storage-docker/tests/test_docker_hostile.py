@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import tempfile
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -22,8 +24,6 @@ from flowhold_storage_docker.context import write_context
 from flowhold_storage_docker.dockerfile import render
 from flowhold_storage_docker.recipes import patterns_of
 
-# The tests see no settings, this one neither.
-SEED = os.environ["FLOWHOLD_TEST_SEED"]
 PROMISE = "options of images inject no instruction and arrive as they are"
 
 HOSTILE = [
@@ -417,35 +417,21 @@ values = st.text(max_size=30) | st.lists(fragments | st.text(max_size=4), max_si
 values = values.filter(len)
 
 
-def fuzz(request, folder, base, count):
-    tried = []
-    numbers = itertools.count()
+@pytest.mark.parametrize("count", [100, pytest.param(5_000, marks=pytest.mark.long)])
+def test_random_values_are_refused_or_arrive_as_they_are(request, rounds, tmp_path, base, count):
+    tried = itertools.count()
 
-    @hypothesis.seed(int(SEED))
-    @hypothesis.settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @hypothesis.settings(max_examples=count, suppress_health_check=list(HealthCheck))
     @hypothesis.given(st.sampled_from(sorted(OPTIONS)), values)
     def each(option, value):
-        place = folder / str(next(numbers))
-        place.mkdir()
-        if attempt(option, base, value, place):
-            tried.append(value)
+        with tempfile.TemporaryDirectory(dir=tmp_path) as place:
+            if attempt(option, base, value, Path(place)):
+                next(tried)
+            os.chdir(tmp_path)
 
-    each()
-    tell(request, len(tried), len(tried))
-
-
-def test_random_values_are_refused_or_arrive_as_they_are(request, tmp_path, base):
-    fuzz(request, tmp_path, base, 100)
-
-
-@pytest.mark.long
-def test_many_random_values_are_refused_or_arrive_as_they_are(request, tmp_path, base):
-    fuzz(request, tmp_path, base, 5_000)
+    rounds(each)
+    held = next(tried)
+    tell(request, held, held)
 
 
 def test_the_reader_would_notice():

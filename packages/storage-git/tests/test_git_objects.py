@@ -87,13 +87,8 @@ COMMITS = st.lists(
 
 
 @pytest.mark.parametrize("examples", [10, pytest.param(150, marks=pytest.mark.long)])
-def test_objects_of_any_repository_are_what_git_reads(examples):
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+def test_objects_of_any_repository_are_what_git_reads(examples, rounds):
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
     @given(COMMITS, st.sampled_from([*WAYS]))
     def check(commits, way):
         with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +98,7 @@ def test_objects_of_any_repository_are_what_git_reads(examples):
             repository.tag("told", sha, annotated=True)
             assert named(read(packed(repository, WAYS[way]))) == read_by_git(repository)
 
-    check()
+    rounds(check)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,8 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold_storage_git import Git
+from flowhold_storage_git.address import Address
+from flowhold_storage_git.repository import open_repository
 from flowhold_storage_git.source import GitSource
 
 TRANSPORTS = ("http", "ssh", "git", "file")
@@ -276,3 +278,23 @@ class TestServers:
 
 def files(folder):
     return [path for path in (folder / "there").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "said"),
+    [
+        ("config", b"[", "config of the repository .* is damaged"),
+        ("packed-refs", b"", "refs of the repository are damaged"),
+        ("packed-refs", b"\xff\n", "refs of the repository are damaged"),
+    ],
+)
+def test_a_damaged_repository_in_a_folder_is_told_of(tmp_path, file, data, said):
+    repository = make_repository(tmp_path / "a.git")
+    repository.commit({"etl.py": ""})
+    (repository.path / file).write_bytes(data)
+    address = Address.parse(f"file://{repository.path}")
+    with (
+        pytest.raises(IntegrityError, match=said),
+        open_repository(address, timeout=1, retries=0) as opened,
+    ):
+        opened.refs("HEAD")

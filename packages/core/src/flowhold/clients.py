@@ -21,7 +21,9 @@ _lock = threading.Lock()
 
 _SECRETS = re.compile(
     "(aws_(secret_access_key|access_key_id|session_token)|connection_string|(proxy-)?authorization"
-    "|(api|account|x-api)[_-]?key|sas([_-]?token)?|.*pass(word|wd)|secret|token|credentials?)"
+    "|(api|account|x-api)[_-]?key|sas([_-]?token)?|.*pass(word|wd)|secret|token|credentials?"
+    # Headers of services; not Idempotency-Key, for example.
+    "|cookie|.*-(token|secret)|.*-(api|auth|access|functions|subscription)-key)"
 )
 _WITH_SECRETS = re.compile(r"//[^/@\s]*@|[?&](sig|x-amz-signature|token)=", re.IGNORECASE)
 

@@ -14,6 +14,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -56,14 +57,25 @@ def own() -> list[PublicKey]:
 
 
 def trusted_files() -> list[Path]:
-    """Return the files of the keys that :func:`trust` has added."""
-    return _public_files(folder() / "trusted")
+    """Return the files of the keys that :func:`trust` has added.
+
+    Raises:
+        ConfigurationError: There is another file among them, which somebody may take for a key.
+    """
+    place = folder() / "trusted"
+    for name in _listed(place):
+        if not name.startswith(".") and not name.endswith(".pub"):
+            raise ConfigurationError(
+                f"{place / name} is not the file of a trusted key: its name does not end in .pub",
+                hint="add a key by `flowhold keys trust FILE`, and remove that file",
+            )
+    return _public_files(place)
 
 
 def trusted(current: settings.Settings | None = None) -> list[PublicKey]:
     """Return the keys of the setting ``trusted_keys``, by default all that were added.
 
-    Expired and revoked ones are among them.
+    Expired and revoked ones are among them. Of several last days of one key the first holds.
 
     Args:
         current: The settings, where they are known: asking for them takes a while.
@@ -73,9 +85,15 @@ def trusted(current: settings.Settings | None = None) -> list[PublicKey]:
     """
     current = current or settings.current()
     chosen = current.trusted_keys
-    if not chosen:
-        return [PublicKey.read(path) for path in trusted_files()]
-    return [_chosen(entry, current.config_dir / "keys") for entry in chosen]
+    if chosen:
+        keys = [_chosen(entry, current.config_dir / "keys") for entry in chosen]
+    else:
+        keys = [PublicKey.read(path) for path in trusted_files()]
+    ends: dict[bytes, date] = {}
+    for key in keys:
+        if key.expires:
+            ends[key.raw] = min(key.expires, ends.get(key.raw, key.expires))
+    return [replace(key, expires=ends.get(key.raw)) for key in keys]
 
 
 def _chosen(entry: str, home: Path) -> PublicKey:

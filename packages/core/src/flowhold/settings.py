@@ -124,6 +124,9 @@ def _merged(
         variable = f"FLOWHOLD_{name.upper()}"
         if name != "config_dir" and (text := os.environ.get(variable, "").strip()):
             values[name] = _checked(kind, _from_text(kind, text), variable)
+            if name == "trusted_keys" and not values[name]:
+                # Else a mistake would let everything load.
+                raise ConfigurationError(f"{variable} names no key", hint="name one, or unset it")
     for name in {"cache_dir", "data_dir"} - values.keys():
         values[name] = _default(name)
     return Settings(**values)

@@ -38,7 +38,6 @@ def connect(base_url: str | None, tls: Any) -> tuple[APIClient, str]:
 
 
 def _client(base_url: str | None, tls: Any) -> APIClient:
-    from docker import APIClient
     from docker.constants import MINIMUM_DOCKER_API_VERSION
     from docker.tls import TLSConfig
     from docker.utils import kwargs_from_env
@@ -57,14 +56,31 @@ def _client(base_url: str | None, tls: Any) -> APIClient:
         options["tls"] = tls
     options["timeout"] = _TIMEOUT
     if not options.get("tls"):
-        return APIClient(version="auto", **options)
+        return _made(version="auto", **options)
     # Else requests would take what REQUESTS_CA_BUNDLE names for the CA of the engine.
-    first = APIClient(version=MINIMUM_DOCKER_API_VERSION, **options)
+    first = _made(version=MINIMUM_DOCKER_API_VERSION, **options)
     first.trust_env = False
     with closing(first):
-        client = APIClient(version=first.version(api_version=False)["ApiVersion"], **options)
+        client = _made(version=first.version(api_version=False)["ApiVersion"], **options)
     client.trust_env = False
     return client
+
+
+def _made(**options: Any) -> APIClient:
+    """Return a client of the SDK, which reads docker's config.json as if that were always right."""
+    from docker import APIClient
+    from requests.exceptions import RequestException
+
+    try:
+        return APIClient(**options)
+    except RequestException:
+        raise  # some are ValueErrors too
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        pass  # these may hold credentials of the file
+    raise ConfigurationError(
+        "docker's config.json holds what docker does not write",
+        hint="correct that file, or remove it and `docker login` again",
+    )
 
 
 @contextmanager

@@ -156,6 +156,8 @@ class _Folder(Repository):
                 location=f"file://{path}",
                 hint="check the path",
             ) from error
+        except ValueError as error:
+            raise IntegrityError(f"the config of the repository {path} is damaged") from error
 
     def __enter__(self) -> _Folder:
         return self
@@ -164,6 +166,12 @@ class _Folder(Repository):
         self._repo.close()
 
     def refs(self, *prefixes: str) -> Mapping[str, str]:
+        try:
+            return self._refs(prefixes)
+        except (*_DAMAGED, StopIteration) as error:  # the latter where packed-refs is empty
+            raise IntegrityError(f"the refs of the repository are damaged: {error}") from error
+
+    def _refs(self, prefixes: tuple[str, ...]) -> Mapping[str, str]:
         found = {}
         for name in self._repo.refs.allkeys():
             text = os.fsdecode(name)
