@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 import requests
+import urllib3
 from hostile_values import document, leaves, mutated, texts, values, words
 from hypothesis import strategies as st
 
@@ -210,7 +211,8 @@ def test_pointers_of_lfs(fuzz, tmp_path):
 
 def answered(status, data, kind):
     response = requests.Response()
-    response.status_code, response.reason, response.raw = status, "told", io.BytesIO(data)
+    response.status_code, response.reason = status, "told"
+    response.raw = urllib3.HTTPResponse(io.BytesIO(data), preload_content=False)
     response.headers.update({"content-type": kind, "x-gitlab-commit-id": SHA})
     return response
 

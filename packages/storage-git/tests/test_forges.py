@@ -520,13 +520,13 @@ def test_no_token_is_in_logs_errors_reprs_references_pickles_or_the_cache(
         assert BASIC.split()[1] not in text
 
 
-def test_loads_share_their_connections(forge):
-    from flowhold import clients
-
+def test_loads_share_their_connections(forge, monkeypatch):
+    monkeypatch.setattr("flowhold.clients._clients", made := {})
     for ref in ("trunk", "both"):
         loaded(forge.storage(ref=ref))
-    sessions = [made for made, _ in clients._clients.values() if hasattr(made, "adapters")]
+    sessions = [client for client, _ in made.values() if hasattr(client, "adapters")]
     assert len(sessions) == 1
+    sessions[0].close()
 
 
 def test_pages_are_of_the_same_host(forge):
