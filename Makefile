@@ -16,6 +16,8 @@ TESTED ?= $(PACKAGES)
 
 # Gives a recipe a temporary folder of its own, removed when it ends (stored trees are read-only).
 SCRATCH = tmp=$$(mktemp -d) && trap 'chmod -R u+rwX "$$tmp"; rm -rf "$$tmp"' EXIT && trap 'exit 130' INT TERM && export TMPDIR="$$tmp"
+# Tests wait for servers more than they compute.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
