@@ -138,3 +138,11 @@ def test_a_redirect_whose_host_can_be_read_in_two_ways_is_not_followed(server, h
     with pytest.raises(Redirected):
         asked(server)
     assert [path for _, path, _, _ in server.requests] == ["/"]
+
+
+def test_words_are_looked_for_no_deeper_than_people_would_write_them():
+    document = "no"
+    for _ in range(900):
+        document = [document]
+    assert words_in(document) == ""
+    assert words_in({"error": {"errors": [{"message": "no"}]}}) == "no"

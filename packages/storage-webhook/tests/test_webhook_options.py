@@ -217,7 +217,7 @@ def test_the_class_is_found(home):
     assert __import__(home, fromlist=["Webhook"]).Webhook is Webhook
 
 
-@pytest.mark.parametrize("name", [".", ".."])
+@pytest.mark.parametrize("name", [".", "..", "../other", "a/../b", "..\\other"])
 def test_a_name_that_would_lead_out_of_the_place_in_the_url_is_refused(name):
     place = {"url": "https://example.com/flows/{name}/flow"}
     with pytest.raises(ConfigurationError, match="would lead out of"):

@@ -10,7 +10,7 @@ import re
 import time
 import urllib.parse
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -209,13 +209,21 @@ def wait_of(retry_after: str) -> float | None:
         return None
 
 
-def words_in(document: Any) -> str:
-    """Return the first text for people in the JSON with which a server refuses something."""
+def words_in(document: Any, deep: int = 9) -> str:
+    """Return the first text for people in the JSON with which a server refuses something.
+
+    Args:
+        document: The JSON.
+        deep: How deeply in it is looked.
+    """
+    if isinstance(document, str):
+        return document
+    inner: Iterable[Any] = ()
     if isinstance(document, Mapping):
-        return next((found for name in _WORDS if (found := words_in(document.get(name)))), "")
-    if isinstance(document, list):
-        return next((found for item in document if (found := words_in(item))), "")
-    return document if isinstance(document, str) else ""
+        inner = map(document.get, _WORDS)
+    elif isinstance(document, list):
+        inner = document
+    return next((found for each in inner if deep and (found := words_in(each, deep - 1))), "")
 
 
 class _NoLogin(requests.auth.AuthBase):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import requests
 from dulwich.client import (
@@ -18,7 +19,7 @@ from dulwich.client import (
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.protocol import Protocol
 
-from flowhold.web import basic
+from flowhold.web import SLOWEST, basic
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.failures import Refused
 from flowhold_storage_git.objects import too_large
@@ -27,21 +28,47 @@ from flowhold_storage_git.web import ask
 __all__ = ["Allowance", "DaemonClient", "HTTPClient", "SSHClient", "login_of"]
 
 
+_FIRST = 16
+_PATIENCE = 1800.0
+"""Seconds that a server may prepare an answer in, while all that comes are signs of life."""
+
+
 class Allowance:
-    """How much more a server may answer."""
+    """How much more a server may answer, and how slowly."""
 
     def __init__(self) -> None:
-        self._most = self._left = 0
+        self._most = self._had = 0
+        self._begun = 0.0
 
     def allow(self, size: int) -> None:
         """Allow so many bytes from now on."""
-        self._most = self._left = size
+        self._most, self._had, self._begun = size, 0, time.monotonic()
 
-    def checked(self, data: bytes) -> bytes:
-        """Return what was read of a server; raise what it says instead, which dulwich overlooks."""
-        self._left -= len(data)
-        if self._left < 0:
-            raise too_large(self._most)
+    def read(self, read: Callable[[int], bytes], size: int) -> bytes:
+        """Return so many bytes of a server, fewer at the end.
+
+        Args:
+            read: Reads of the connection; it may wait for all that it is asked for.
+            size: Bytes.
+
+        Raises:
+            IntegrityError: It is more than was allowed.
+            TimeoutError: It comes in drops.
+            GitProtocolError: What a server says instead, which dulwich overlooks.
+        """
+        data = b""
+        # Little at first, as drops would fill more too late.
+        while len(data) < size:
+            part = read(min(size - len(data), max(self._had, _FIRST)))
+            if not part:
+                break
+            data += part
+            self._had += len(part)
+            if self._had > self._most:
+                raise too_large(self._most)
+            taken = time.monotonic() - self._begun
+            if taken > _PATIENCE and self._had < taken * SLOWEST:
+                raise TimeoutError(f"{self._had:,} bytes in {taken:.0f} seconds: too slow")
         if data.startswith(b"ERR "):
             raise GitProtocolError(data.decode("utf-8", "replace"))
         return data
@@ -59,11 +86,10 @@ class SSHClient(SSHGitClient):
         connection = super()._connect(*args, **kwargs)
         proto = self._last = connection[0]
         read = proto.read
-        proto.read = lambda size: self._allowance.checked(read(size))
+        proto.read = lambda size: self._allowance.read(read, size)
         return connection
 
     def close(self) -> None:
-        """Close the last connection."""
         """Close the last connection, where that is still open."""
         if self._last is not None:
             self._last.close()
@@ -80,7 +106,6 @@ class DaemonClient(TraditionalGitClient):
         self._last: Protocol | None = None
 
     def close(self) -> None:
-        """Close the last connection."""
         """Close the last connection, where that is still open."""
         if self._last is not None:
             self._last.close()
@@ -102,7 +127,7 @@ class DaemonClient(TraditionalGitClient):
         def read(size: int) -> bytes:
             with suppress(ConnectionError):
                 own.flush()
-            return self._allowance.checked(output.read(size))
+            return self._allowance.read(output.read, size)
 
         def close() -> None:
             for each in (output, own, connection):
@@ -124,6 +149,23 @@ class _Response:
         self.content_type = response.headers.get("Content-Type")
         self.redirect_location = moved
         self.close = response.close
+
+
+class _Body(io.RawIOBase):
+    """The body of a response; a read waits for no more than what came before."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._had = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        data = self._raw.read(min(len(target), max(self._had, _FIRST)))
+        target[: len(data)] = data
+        self._had += len(data)
+        return len(data)
 
 
 class HTTPClient(AbstractHttpGitClient):
@@ -171,9 +213,9 @@ class HTTPClient(AbstractHttpGitClient):
             raise GitProtocolError(f"it answers with {kind} to what git asks")
         response.raw.decode_content = True
         response.raw.auto_close = False  # so that there is an end to be read
-        reader = io.BufferedReader(cast("Any", response.raw), 1 << 16)
+        reader = io.BufferedReader(_Body(response.raw), 1 << 16)
         moved = response.url if response.url != url else ""
-        return _Response(response, moved), lambda size: self._allowance.checked(reader.read(size))
+        return _Response(response, moved), lambda size: self._allowance.read(reader.read, size)
 
     def _check(self, response: requests.Response) -> None:
         status = response.status_code

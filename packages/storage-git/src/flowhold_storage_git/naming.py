@@ -47,7 +47,7 @@ def check_repository(repo: Any, *, parts: int | None = None) -> str:
 def check_ref(ref: Any) -> str | None:
     """Return the name of a branch, tag or commit; raise ConfigurationError where it is none."""
     # These no name of git's may hold; forges would take some for more than a name.
-    wrong = r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^/|[/.]$|^@$"
+    wrong = r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{|//|^/|[/.]$|^@$|(?:^|/)\."
     if ref is None or (isinstance(ref, str) and ref and not re.search(wrong, ref)):
         return ref
     raise ConfigurationError(

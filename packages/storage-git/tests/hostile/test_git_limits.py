@@ -9,7 +9,8 @@ import pytest
 from git_repositories import gitlink
 from git_servers import serving_http
 
-from flowhold.errors import IntegrityError
+from flowhold.errors import IntegrityError, StorageUnavailableError
+from flowhold.testing.faults import Drip, FaultProxy
 
 from .evil import FILE, FOLDER, SCRIPT
 
@@ -117,4 +118,16 @@ def test_a_server_that_names_refs_without_end_is_refused(local, monkeypatch):
     with serving_http(local.repository.path.parent) as server:
         local.url = f"{server.url}/evil.git"
         with pytest.raises(IntegrityError, match="more than 100 bytes"):
+            local.load()
+
+
+def test_an_answer_that_comes_in_drops_is_given_up(local, monkeypatch):
+    monkeypatch.setattr("flowhold_storage_git.dulwich_clients._PATIENCE", 0.3)
+    with (
+        serving_http(local.repository.path.parent) as server,
+        FaultProxy(server.url) as proxy,
+    ):
+        local.url = f"{proxy.url}/evil.git"
+        proxy.fail(Drip(100), 99)
+        with pytest.raises(StorageUnavailableError, match="too slow"):
             local.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from requests.exceptions import InvalidURL
 
+from flowhold.errors import ConfigurationError
 from flowhold.storage.keys import slug
 from flowhold_storage_webhook.templates import fill, marks_in, names_in, render
 
@@ -63,14 +65,15 @@ class Call:
     def at(self, marks: Mapping[str, str]) -> tuple[str, Any]:
         """Return URL and headers for a flow, as templates still."""
         url, headers = self.arguments["url"], self.arguments.get("headers")
-        return fill(url, _quoted(marks)), fill(headers, _plain(marks))
+        return fill(url, _quoted(marks, url)), fill(headers, _plain(marks))
 
     def filled(self, values: Mapping[str, str], marks: Mapping[str, str]) -> dict[str, Any]:
         """Return the arguments of :func:`flowhold.web.ask`; ``private`` is for no other host."""
         given = {name: value for name, value in self.arguments.items() if value is not None}
         for name in ("stream", "allow_redirects", *(_BODIES if self.stores else ())):
             given.pop(name, None)
-        url, login_in_url = _parted(render(given.pop("url"), values, _quoted(marks)))
+        url = given.pop("url")
+        url, login_in_url = _parted(render(url, values, _quoted(marks, url)))
         headers = given.pop("headers", {})
         rest = render(given, values)
         for name in PAIRS:
@@ -116,7 +119,14 @@ def _parted(url: str) -> tuple[str, tuple[str, str] | None]:
     return urlunsplit(parts._replace(netloc=host)), pair
 
 
-def _quoted(marks: Mapping[str, str]) -> dict[str, str]:
+def _quoted(marks: Mapping[str, str], url: str) -> dict[str, str]:
+    # However they are quoted, requests and servers take these for steps in the path.
+    if {".", ".."} & {*re.split(r"[/\\]", marks["name"])} and "name" in marks_in(url):
+        raise ConfigurationError(
+            f"a flow called {marks['name'][:60]!r} would lead out of the place in the URL",
+            storage="Webhook",
+            hint="have {slug} in the URLs, or call it otherwise",
+        )
     return {name: quote(text, safe="", errors="surrogatepass") for name, text in marks.items()}
 
 

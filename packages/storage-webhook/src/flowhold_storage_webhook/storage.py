@@ -150,13 +150,9 @@ class Webhook(FetchedStorage):
                 storage=self.name,
                 hint="for several, have {slug} or {name} in the URLs of both requests",
             )
-        if name in (".", "..") and any("name" in call.marks for call in calls):
-            raise ConfigurationError(
-                f"a flow called {name!r} would lead out of the place in the URL",
-                storage=self.name,
-                hint="have {slug} in the URLs, or call it otherwise",
-            )
         marks = self._marks(location)
+        for call in calls:
+            call.at(marks)  # raises where the name cannot be in it
         for other, record in self._records.items():
             same = any(call.at(self._marks(record.location)) == call.at(marks) for call in calls)
             if same and record.sha256 != sha256:

@@ -120,7 +120,7 @@ def strings(name: str, values: Iterable[str] | None) -> list[str]:
 def _json(storage: Storage, name: str, value: Any) -> Any:
     try:
         return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"option {name} of {storage.name} storage is not a JSON value: {error}",
             hint="pass plain values; credentials belong into secrets",

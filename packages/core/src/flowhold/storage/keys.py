@@ -12,6 +12,7 @@ from flowhold.store import check_key
 __all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug"]
 
 DEFAULT_KEY = "{slug}/{timestamp}"
+_LONGEST = 255  # bytes of the name of a file
 
 
 def slug(name: str) -> str:
@@ -27,7 +28,8 @@ def slug(name: str) -> str:
 def file_name(location: str, name: str | None) -> str:
     """Return the name for the file of a flow's script."""
     last = location.replace("\\", "/").rpartition("/")[2]
-    return last if last.endswith(".py") else f"{slug(name or 'flow')}.py"
+    fits = last.isprintable() and ":" not in last and len(last.encode()) <= _LONGEST
+    return last if last.endswith(".py") and fits else f"{slug(name or 'flow')}.py"
 
 
 def make_key(template: str, name: str, sha256: str) -> str:
