@@ -98,7 +98,7 @@ class FsspecStore(RemoteStore):
             )
         with self._files() as (fs, root):
             written, name = f"{root}/{SCRATCH}/{uuid.uuid4().hex}", f"{root}/{upload.path}"
-            fs.makedirs(f"{root}/{SCRATCH}", exist_ok=True)
+            _make_folder(fs, f"{root}/{SCRATCH}")
             try:
                 with fs.open(written, "wb") as file:
                     for part in iter_parts(upload.file):
@@ -153,10 +153,18 @@ def _raise_unless_gone(error: Exception) -> None:
         raise error
 
 
+def _make_folder(fs: Any, path: str) -> None:
+    try:
+        fs.makedirs(path, exist_ok=True)
+    except OSError:  # others may make it meanwhile, which not all protocols say
+        if not fs.isdir(path):
+            raise
+
+
 def _publish(fs: Any, step: Callable[..., object], written: str, name: str) -> None:
     for left in (2, 1, 0):
         try:
-            fs.makedirs(name.rpartition("/")[0], exist_ok=True)
+            _make_folder(fs, name.rpartition("/")[0])
             if fs.isdir(name):
                 raise StorageError(f"{name} is the folder of other objects")
             step(fs, written, name)
