@@ -21,14 +21,14 @@ import urllib3
 
 from flowhold.clients import shared_client
 
-__all__ = ["SLOWEST", "Redirected", "ask", "basic", "origin_of", "parts_of", "wait_of", "words_in"]
+__all__ = ["Pace", "Redirected", "ask", "basic", "origin_of", "parts_of", "wait_of", "words_in"]
 
 _REDIRECTS = 5
 _CONNECTIONS = 32
 _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _FIRST, _LARGEST = 16, 1 << 20
-SLOWEST = 1000.0
+_SLOWEST = 1000.0
 """Bytes a second of the slowest answer that is waited for."""
 _LONGEST_WAIT = 1e9
 """Seconds that still make a date."""
@@ -149,26 +149,53 @@ def ask(
     return response
 
 
+class Pace:
+    """How fast an answer comes, which shall not be in drops.
+
+    Args:
+        patience: Seconds after which less than 1,000 bytes a second, from the beginning on average,
+            are too slow.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self.size = 0
+        self._patience = patience
+        self._begun = time.monotonic()
+
+    @property
+    def next(self) -> int:
+        """How many bytes to ask for, by a read that waits for all of them.
+
+        Little at first, as drops would fill more too late.
+        """
+        return min(max(self.size, _FIRST), _LARGEST)
+
+    def count(self, size: int) -> None:
+        """Add bytes that have come; raise TimeoutError if they come too slowly."""
+        self.size += size
+        taken = time.monotonic() - self._begun
+        if taken > self._patience and self.size < taken * _SLOWEST:
+            raise TimeoutError(f"{self.size:,} bytes in {taken:.0f} seconds: too slow")
+
+
 def parts_of(response: requests.Response, patience: float) -> Iterator[bytes]:
     """Yield the body of a response; it has to come as a whole, and not in drops.
 
     Args:
         response: As :func:`ask` gives it.
-        patience: Seconds after which less than `SLOWEST` bytes a second, from the beginning on
-            average, are too slow.
+        patience: As of a :class:`Pace`, in seconds.
 
     Raises:
         requests.ReadTimeout: It is too slow.
         requests.RequestException: It breaks off, or is damaged.
     """
-    begun, size = time.monotonic(), 0
-    # A read waits for all that it asks for: little at first, as drops would fill it late.
-    while part := _read(response, min(max(size, _FIRST), _LARGEST)):
-        size += len(part)
+    pace = Pace(patience)
+    while part := _read(response, pace.next):
         yield part
-        taken = time.monotonic() - begun
-        if taken > patience and size < taken * SLOWEST:
-            raise requests.ReadTimeout(f"{size:,} bytes in {taken:.0f} seconds: too slow")
+        try:
+            pace.count(len(part))
+        except TimeoutError as error:
+            raise requests.ReadTimeout(str(error)) from None
 
 
 def _read(response: requests.Response, amount: int) -> bytes:

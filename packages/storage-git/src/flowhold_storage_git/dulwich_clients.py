@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -19,7 +19,7 @@ from dulwich.client import (
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.protocol import Protocol
 
-from flowhold.web import SLOWEST, basic
+from flowhold.web import Pace, basic
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.failures import Refused
 from flowhold_storage_git.objects import too_large
@@ -27,8 +27,6 @@ from flowhold_storage_git.web import ask
 
 __all__ = ["Allowance", "DaemonClient", "HTTPClient", "SSHClient", "login_of"]
 
-
-_FIRST = 16
 _PATIENCE = 1800.0
 """Seconds that a server may prepare an answer in, while all that comes are signs of life."""
 
@@ -37,12 +35,11 @@ class Allowance:
     """How much more a server may answer, and how slowly."""
 
     def __init__(self) -> None:
-        self._most = self._had = 0
-        self._begun = 0.0
+        self.allow(0)
 
     def allow(self, size: int) -> None:
         """Allow so many bytes from now on."""
-        self._most, self._had, self._begun = size, 0, time.monotonic()
+        self._most, self._pace = size, Pace(_PATIENCE)
 
     def read(self, read: Callable[[int], bytes], size: int) -> bytes:
         """Return so many bytes of a server, fewer at the end.
@@ -57,18 +54,11 @@ class Allowance:
             GitProtocolError: What a server says instead, which dulwich overlooks.
         """
         data = b""
-        # Little at first, as drops would fill more too late.
-        while len(data) < size:
-            part = read(min(size - len(data), max(self._had, _FIRST)))
-            if not part:
-                break
+        while len(data) < size and (part := read(min(size - len(data), self._pace.next))):
             data += part
-            self._had += len(part)
-            if self._had > self._most:
+            if self._pace.size + len(part) > self._most:
                 raise too_large(self._most)
-            taken = time.monotonic() - self._begun
-            if taken > _PATIENCE and self._had < taken * SLOWEST:
-                raise TimeoutError(f"{self._had:,} bytes in {taken:.0f} seconds: too slow")
+            self._pace.count(len(part))
         if data.startswith(b"ERR "):
             raise GitProtocolError(data.decode("utf-8", "replace"))
         return data
@@ -156,15 +146,15 @@ class _Body(io.RawIOBase):
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
-        self._had = 0
+        self._pace = Pace(math.inf)  # what comes too slowly is refused by who reads of this
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target: Any) -> int:
-        data = self._raw.read(min(len(target), max(self._had, _FIRST)))
+        data = self._raw.read(min(len(target), self._pace.next))
         target[: len(data)] = data
-        self._had += len(data)
+        self._pace.count(len(data))
         return len(data)
 
 
