@@ -23,7 +23,7 @@ from flowhold.reference import Reference
 from flowhold.signing import Signer, as_signer
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.documents import COMPARED
+from flowhold.storage.documents import are_alike
 from flowhold.storage.packed import PackedStorage
 from flowhold.unpacking import kind_of
 
@@ -193,10 +193,9 @@ def _pin(storage: PackedStorage, name: str) -> None:
 
 def _is_same(known: Reference, reference: Reference) -> bool:
     def facts(each: Reference) -> list[Any]:
-        parts = [each.storage.get(name) for name in COMPARED]
-        return [*parts, each.location, each.kind, each.sha256, each.revision]
+        return [each.location, each.kind, each.sha256, each.revision]
 
-    return facts(known) == facts(reference)
+    return are_alike(known.storage, reference.storage) and facts(known) == facts(reference)
 
 
 _PINNED = {"pickles": ("pickle",), "all": ("pickle", "script"), "none": ()}

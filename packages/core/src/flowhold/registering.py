@@ -19,7 +19,7 @@ from flowhold.reference import Reference
 from flowhold.signing import Signer, as_signer
 from flowhold.storage.base import Storage
 from flowhold.storage.capabilities import Capability
-from flowhold.storage.documents import COMPARED, option_parameters
+from flowhold.storage.documents import are_alike, option_parameters
 from flowhold.trees import is_loading
 
 __all__ = ["Registration", "default_storage", "register", "register_all"]
@@ -60,7 +60,7 @@ class _Candidate:
         described, record = self.storage._describe(), newest.record()
         return (
             newest.fingerprint == self.fingerprint
-            and all(newest.storage.get(name) == described.get(name) for name in COMPARED)
+            and are_alike(newest.storage, described)
             and record.attribute == getattr(self.flow, "_attribute", None)
             and self.storage.still_has(record)
         )

@@ -14,7 +14,7 @@ from flowhold.errors import ConfigurationError, FlowholdError
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
 
-__all__ = ["COMPARED", "describe", "option_parameters", "revive", "strings"]
+__all__ = ["COMPARED", "are_alike", "describe", "option_parameters", "revive", "strings"]
 
 COMPARED = (
     "type",
@@ -27,6 +27,12 @@ COMPARED = (
     "result",
 )
 """The parts of a document by which a changed storage is told from an unchanged one."""
+
+
+def are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two documents describe one storage, unchanged."""
+    return all(one.get(name) == other.get(name) for name in COMPARED)
+
 
 _COMMON = ("result", "secrets", "labels", "add_default_labels", "stored_as_script")
 
