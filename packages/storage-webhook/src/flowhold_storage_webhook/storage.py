@@ -151,13 +151,13 @@ class Webhook(FetchedStorage):
                 hint="for several, have {slug} or {name} in the URLs of both requests",
             )
         marks = self._marks(location)
-        for call in calls:
-            call.at(marks)  # raises where the name cannot be in it
+        places = [call.at(marks) for call in calls]
         for other, record in self._records.items():
-            same = any(call.at(self._marks(record.location)) == call.at(marks) for call in calls)
+            taken = self._marks(record.location)
+            same = any(call.at(taken) == place for call, place in zip(calls, places, strict=True))
             if same and record.sha256 != sha256:
                 raise ConfigurationError(
-                    f"the flows {other!r} and {name!r} have one place, {calls[0].at(marks)[0]}",
+                    f"the flows {other!r} and {name!r} have one place, {places[0][0]}",
                     storage=self.name,
                     hint="have {name} or {sha256} in the URLs",
                 )
