@@ -58,7 +58,17 @@ class Flows(Objects):
             yield "build", self.build([f"{self.label} {round_name} many {n}" for n in numbers])
 
 
-class Flowhold(Flows):
+class System(Flows):
+    """What has storages, which store all flows that were added to them."""
+
+    def build(self, names):
+        storage = self.storage()
+        for name in names:
+            storage.add_flow(self.flow(name))
+        return storage.build
+
+
+class Flowhold(System):
     def open(self, place) -> None:
         # Webhook has no objects.
         if self.settings["store"]:
@@ -89,12 +99,6 @@ class Flowhold(Flows):
 
     def load_flow(self, reference):
         reference.open_storage().get_flow(reference.flow)
-
-    def build(self, names):
-        storage = self.storage()
-        for name in names:
-            storage.add_flow(self.flow(name))
-        return storage.build
 
 
 class Raw(Flows):
@@ -207,7 +211,7 @@ class Files(Raw):
         self.put, self.get = put, get
 
 
-class Prefect1(Flows):
+class Prefect1(System):
     has_objects = False
     is_prefect = True
 
@@ -232,12 +236,6 @@ class Prefect1(Flows):
     def load_flow(self, stored):
         name, storage = stored
         storage.get_flow(name)
-
-    def build(self, names):
-        storage = self.storage()
-        for name in names:
-            storage.add_flow(self.flow(name))
-        return storage.build
 
 
 class S3fs(Objects):
