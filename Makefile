@@ -70,14 +70,26 @@ coverage: $(READY) $(AZURITE) ## Run the tests and demand 95 % line coverage of 
 conformance: $(READY) $(AZURITE) ## Run the conformance kit for every storage, and print the counts of each
 	@$(SCRATCH) && $(BIN)/$(PYTEST) -q -m conformance $(ARGS)
 
-test-py%: .venvs/py%/.ready $(AZURITE) ## Run the packages' tests under another Python, without an engine: make test-py3.10
-	@$(SCRATCH) && for package in $(TESTED); do echo "$$package" && $(<D)/bin/$(PYTEST) -q -m "not long and not engine" $(ARGS) "$$package" || exit 1; done
+CHOICE = -m "not long and not engine"
+test-lowest: CHOICE = -m "not long and not engine and not conformance" --ignore-glob='*_network.py'
+test-%: .venvs/%/.ready $(AZURITE) ## Run the packages' tests, without an engine: test-py3.10 under another Python, test-lowest with the oldest dependencies
+	@$(SCRATCH) && for package in $(TESTED); do echo "$$package" && $(<D)/bin/$(PYTEST) -q $(CHOICE) $(ARGS) "$$package" || exit 1; done
 
 .PRECIOUS: .venvs/py%/.ready
 .venvs/py%/.ready: pyproject.toml $(PROJECTS) | $(READY)
 	@rm -rf $(@D)
 	@python=$$(.ci/python $*) && $(BIN)/uv venv --quiet --python "$$python" $(@D)
 	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group dev $(addprefix -e ,$(PACKAGES))
+	@touch $@
+
+# The lowest versions that the packages declare, under the lowest Python; what those and the tests need besides is as new
+# as it can be.
+.venvs/lowest/.ready: pyproject.toml $(PROJECTS) | $(READY)
+	@rm -rf $(@D)
+	@python=$$(.ci/python 3.10) && $(BIN)/uv venv --quiet --python "$$python" $(@D)
+	@$(BIN)/uv pip compile --quiet --no-deps --all-extras --resolution lowest-direct --python $(@D)/bin/python $(PROJECTS) --output-file $(@D)/lowest.txt >/dev/null
+	@grep -v '^-e ' $(@D)/lowest.txt >$(@D)/constraints.txt
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --group test --constraints $(@D)/constraints.txt $(addprefix -e ,$(PACKAGES))
 	@touch $@
 
 lint: $(READY) ## Check style, formatting and types
