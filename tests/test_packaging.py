@@ -59,13 +59,17 @@ def test_every_package_supports_the_same_pythons(package):
     assert [line for line in project(package)["classifiers"] if "Python :: 3." in line] == pythons
 
 
-def test_wheels_and_sdists_hold_every_source_file_the_licence_and_the_type_marker(built):
-    package, wheel, sdist = built
-    sources = {
-        path.relative_to(package / "src").as_posix()
-        for path in (package / "src").rglob("*")
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
         if path.is_file() and not {"__pycache__", ".mypy_cache"} & set(path.parts)
     }
+
+
+def test_wheels_hold_the_sources_the_licence_and_the_type_marker_and_sdists_the_tests_too(built):
+    package, wheel, sdist = built
+    sources, tests = files(package / "src"), files(package / "tests")
     assert f"{import_name(package)}/py.typed" in sources
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -76,6 +80,8 @@ def test_wheels_and_sdists_hold_every_source_file_the_licence_and_the_type_marke
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {f"src/{name}" for name in sources} | {"LICENSE", "README.md", "CHANGELOG.md"} <= names
+    assert any(name.rpartition("/")[2].startswith("test_") for name in tests)
+    assert {f"tests/{name}" for name in tests} <= names
 
 
 def test_the_readme_names_the_storages_that_exist_and_no_others():
