@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import tracemalloc
 from datetime import datetime, timezone
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +90,33 @@ def test_the_digest_of_one_location_does_not_vouch_for_another(result):
     result.write(2, flow="b", task="t", run_id="r")
     with pytest.raises(UnverifiedError):
         first.read("b/t/r")
+
+
+@pytest.mark.promise(
+    "bombs, claims: what claims to be large, or never ends, is refused with bounded memory"
+)
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_a_result_without_a_digest_decompresses_within_the_limit(
+    tmp_path, monkeypatch, compression
+):
+    result = LocalResult(tmp_path, "bomb", serializer=f"json+{compression}")
+    written = result.write("x" * 50_000_000)
+    assert (tmp_path / "bomb").stat().st_size < 100_000
+    monkeypatch.setenv("FLOWHOLD_MAX_TREE_BYTES", "1000000")
+    assert written.read().value == written.value
+    tracemalloc.start()
+    with pytest.raises(SerializationError, match="decompress to more than 1000000 bytes"):
+        result.read()
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_a_compressed_result_that_does_not_tell_its_size_is_refused_without_a_digest(tmp_path):
+    result = LocalResult(tmp_path, "bomb", serializer="json+zstd")
+    packer = zstandard.ZstdCompressor(write_content_size=False)
+    (tmp_path / "bomb").write_bytes(packer.compress(b"0"))
+    with pytest.raises(SerializationError):
+        result.read()
 
 
 def test_json_is_read_without_a_digest_but_a_known_one_is_checked(tmp_path):

@@ -160,7 +160,11 @@ class Result:
                 location=key,
                 hint=f"its sha256 is {digest}, not {expected}",
             )
-        return self._copy(location=key, sha256=digest, value=self._codec().loads(data))
+        from flowhold.settings import current
+
+        # Whoever can write there is not trusted to know what fits into memory.
+        codec = self._codec(current().max_tree_bytes if expected is None else None)
+        return self._copy(location=key, sha256=digest, value=codec.loads(data))
 
     def exists(self, location: str | None = None, **context: Any) -> bool:
         """Return whether something is written there; without `location`, where `context` leads."""
@@ -196,9 +200,9 @@ class Result:
         names = ("url", "location", "serializer", "sha256")
         return {name: getattr(self, name) for name in names} | {"options": self.safe_options()}
 
-    def _codec(self) -> Serializer:
+    def _codec(self, most: int | None = None) -> Serializer:
         given = self.serializer
-        return get_serializer(given) if isinstance(given, str) else given
+        return get_serializer(given, most) if isinstance(given, str) else given
 
     def _copy(self, **changes: Any) -> Self:
         copy = object.__new__(type(self))

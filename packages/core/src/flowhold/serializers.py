@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from typing import Any, Protocol
@@ -21,8 +22,12 @@ class Serializer(Protocol):
         """Return the value of bytes; raise SerializationError if they cannot be read."""
 
 
-def get_serializer(name: str) -> Serializer:
+def get_serializer(name: str, most: int | None = None) -> Serializer:
     """Return the serializer of a name such as ``json`` or ``pickle+zstd``.
+
+    Args:
+        name: What it is called.
+        most: How many bytes it decompresses at most; None does not limit them.
 
     Raises:
         ConfigurationError: There is none of that name.
@@ -33,13 +38,14 @@ def get_serializer(name: str) -> Serializer:
             f"there is no serializer {name!r}",
             hint="use pickle or json, or one of them with +zstd or +gzip",
         )
-    return _Named(form, compression)
+    return _Named(form, compression, most)
 
 
 class _Named:
-    def __init__(self, form: str, compression: str) -> None:
+    def __init__(self, form: str, compression: str, most: int | None) -> None:
         self.form = form
         self.compression = compression
+        self.most = most
 
     def dumps(self, value: Any) -> bytes:
         import cloudpickle
@@ -69,11 +75,19 @@ class _Named:
             if self.compression == "zstd":
                 import zstandard
 
+                # What does not tell its size is not of ours, and does not fit either.
+                self._check(zstandard.frame_content_size(data) % 2**64)
                 data = zstandard.decompress(data)
             elif self.compression == "gzip":
                 import gzip
 
-                data = gzip.decompress(data)
+                with gzip.open(io.BytesIO(data)) as file:
+                    data = file.read(-1 if self.most is None else self.most + 1)
+                self._check(len(data))
             return json.loads(data) if self.form == "json" else pickle.loads(data)
         except Exception as error:
             raise SerializationError(f"these bytes are not {self.form}: {error}") from error
+
+    def _check(self, size: int) -> None:
+        if self.most is not None and size > self.most:
+            raise ValueError(f"they decompress to more than {self.most} bytes")
