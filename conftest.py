@@ -21,10 +21,24 @@ def pytest_report_header() -> str:
     return f"FLOWHOLD_TEST_SEED={SEED}"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run under one of many environments be short."""
+    text = "run one in N of the tests, drawn by FLOWHOLD_TEST_SEED"
+    parser.addoption("--one-in", type=int, default=1, metavar="N", help=text)
+
+
+def _drawn(item: pytest.Item, count: int) -> bool:
+    return random.Random(f"{SEED} {item.nodeid}").random() * count < 1  # noqa: S311
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave tests that are marked ``sampled`` to long runs, except those that the seed draws."""
     for item in items:
         sampled = item.get_closest_marker("sampled")
-        if sampled and random.Random(f"{SEED} {item.nodeid}").random() * sampled.args[0] >= 1:  # noqa: S311
+        if sampled and not _drawn(item, sampled.args[0]):
             item.add_marker("long")
+    if config.option.one_in > 1:
+        drawn = [item for item in items if _drawn(item, config.option.one_in)]
+        config.hook.pytest_deselected(items=list({*items} - {*drawn}))
+        items[:] = drawn

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from flowhold import LocalResult, Result
@@ -201,7 +201,12 @@ def test_an_unknown_serializer_is_refused_at_once():
 )
 def test_a_result_survives_a_round_trip_through_json(url, location, serializer, options):
     result = Result(url, location, serializer, options)
-    back = Result.deserialize(json.loads(json.dumps(result.serialize())))
+    try:
+        described = result.serialize()
+    except ConfigurationError as error:
+        assume("holds credentials" not in str(error))
+        raise
+    back = Result.deserialize(json.loads(json.dumps(described)))
     assert back == result
     assert hash(back) == hash(result)
 
