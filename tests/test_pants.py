@@ -14,11 +14,19 @@ else:
 
 ROOT = Path(__file__).parents[1]
 # Tools that Pants has no use for.
-UNUSED = {"build", "check-wheel-contents", "coverage", "pip", "pytest-xdist", "twine"}
+UNUSED = {"check-wheel-contents", "coverage", "pip", "pytest-xdist", "twine"}
 
 
 def read(path):
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def group(name, groups):
+    for entry in groups[name]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            yield from group(entry["include-group"], groups)
 
 
 def declared():
@@ -27,7 +35,7 @@ def declared():
         yield from project.get("dependencies", [])
         for extra in project.get("optional-dependencies", {}).values():
             yield from extra
-    yield from read(ROOT / "pyproject.toml")["dependency-groups"]["dev"]
+    yield from group("dev", read(ROOT / "pyproject.toml")["dependency-groups"])
 
 
 def test_the_requirements_of_pants_are_those_of_the_packages_and_of_their_tests():
