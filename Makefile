@@ -21,7 +21,7 @@ export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSOR
 PYTEST = pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long fuzz conformance coverage lint docs dist bench bench-quick services clean
+.PHONY: help demo test test-long fuzz conformance coverage lint docs dist pants bench bench-quick services clean
 
 help: ## Show this list
 	@echo "make PYTHON=python3.12 TARGET picks the interpreter; make test ARGS='-k name' passes arguments on."
@@ -110,6 +110,9 @@ docs: .venvs/docs/.ready ## Build the site of the documentation into site/; a de
 
 dist: $(READY) ## Build every distribution into dist/ reproducibly, check it, try it in empty environments
 	@$(SCRATCH) && .ci/dist
+
+pants: ## Lint, check, test and package with Pants, also where GitHub cannot be reached
+	@.ci/pants --no-dynamic-ui lint check test package ::
 
 bench: $(READY) $(AZURITE) ## Run the benchmarks beside the peers, and write docs/benchmarks.md
 	@$(SCRATCH) && $(BIN)/python benchmarks --page $(ARGS)
