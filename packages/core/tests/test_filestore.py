@@ -285,7 +285,7 @@ def test_file_urls_are_decoded_and_paths_are_not(url, path):
 
 
 @pytest.mark.parametrize(
-    "url", ["file://host/share", "file://", "file:///srv/a#b", "file:///srv/a?b=c"]
+    "url", ["file://host/share", "file://", "file://[", "file:///srv/a#b", "file:///srv/a?b=c"]
 )
 def test_a_url_of_no_local_folder_is_refused_with_the_right_form(url):
     with pytest.raises(ConfigurationError, match="folder") as caught:

@@ -241,7 +241,7 @@ def try_folder(base, value, folder):
 
 
 def replaced(lines, old, new):
-    """Return instructions with another folder of Flowhold in them."""
+    """Return instructions with another folder in them."""
     return [
         (name, [re.sub(f"^{old}(?=/)", lambda _: new, word) for word in it])
         if isinstance(it, list)
@@ -254,8 +254,7 @@ def try_path(base, value, folder):
     for given in (value, f"/app/{value}", f"/{value}/etl.py"):
         found = plain(recipe_of(**base, path=given))
         usual = plain(recipe_of(**base, path="/standard/x.flow"))
-        place = f"{os.path.dirname(given).rstrip('/')}/"
-        assert found == replaced(usual, "/standard/", place)
+        assert found == replaced(usual, "/standard", os.path.dirname(given).rstrip("/"))
 
 
 def try_flow(base, value, folder):

@@ -54,15 +54,15 @@ class FileStore(ObjectStore):
         """Return the store of a ``file:///absolute/path`` URL or of a plain path."""
         if options:
             raise ConfigurationError(f"a file store takes no options, got {', '.join(options)}")
-        parsed = urllib.parse.urlsplit(url)
-        if parsed.scheme != "file" or "://" not in url:
+        if url[:7].lower() != "file://":
             return cls(url)
-        if parsed.netloc not in ("", "localhost") or not parsed.path or set("?#") & set(url):
+        host, slash, path = url[7:].partition("/")
+        if host not in ("", "localhost") or not slash or set("?#") & set(url):
             raise ConfigurationError(
                 f"{url!r} does not name a folder of this machine",
                 hint="write file:///absolute/path, with %3F for ? and %23 for #",
             )
-        return cls(urllib.parse.unquote(parsed.path))
+        return cls(urllib.parse.unquote(slash + path))
 
     def __repr__(self) -> str:
         return f"FileStore({str(self.root)!r})"
