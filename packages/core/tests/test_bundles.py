@@ -83,11 +83,12 @@ def test_a_pattern_that_takes_nothing_is_named(root):
         assert "relative to the script's folder" in caught.value.hint
 
 
+@pytest.mark.parametrize("pattern", ["!", "[z-a]"])
 @pytest.mark.parametrize("where", ["include", "ignore"])
-def test_a_malformed_pattern_is_a_configuration_error(root, where):
-    write(root, {".flowholdignore": "!\n" if where == "ignore" else ""})
+def test_a_malformed_pattern_is_a_configuration_error(root, where, pattern):
+    write(root, {".flowholdignore": pattern if where == "ignore" else ""})
     with pytest.raises(ConfigurationError, match="malformed"):
-        collect(root, ["!"] if where == "include" else ["*"])
+        collect(root, [pattern] if where == "include" else ["*"])
 
 
 def test_the_same_files_give_the_same_bytes_wherever_and_whenever(root, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def collect(root: Path, include: Sequence[str], always: Iterable[str] = ()) -> l
             GitIgnoreSpec.from_lines(include),
             GitIgnoreSpec.from_lines([*left_out, *NEVER]),
         )
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         raise ConfigurationError(
             f"include= or .flowholdignore has a malformed pattern: {error}"
         ) from error
