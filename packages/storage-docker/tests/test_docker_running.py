@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -23,7 +25,8 @@ from flowhold.errors import (
     StorageError,
 )
 from flowhold.storage import Storage
-from flowhold_storage_docker import Docker
+from flowhold_storage_docker import Docker, attaching
+from flowhold_storage_docker.attaching import Piece, attached
 from flowhold_storage_docker.containers import ContainerRunner
 
 
@@ -481,3 +484,23 @@ def test_a_container_that_would_remove_itself_is_run_all_the_same(storage):
     other = another(storage, run_kwargs={"auto_remove": True})
     run = other.get_env_runner("double").run()
     assert (run.result, run.exit_code) == (42, 0)
+
+
+def test_output_that_does_not_end_is_waited_for_as_long_as_the_container_runs(monkeypatch):
+    class Engine:
+        running = iter([True, True, False])
+
+        def attach_socket(self, container, params):
+            return near
+
+        def inspect_container(self, container):
+            return {"State": {"Running": next(self.running)}}
+
+    monkeypatch.setattr(attaching, "_SILENT", 0.05)
+    near, far = socket.socketpair()
+    with far, attached(Engine(), "etl") as pieces:
+        far.sendall(struct.pack(">BxxxL", 1, 2) + b"hi")
+        assert next(pieces) == Piece(of_errors=False, data=b"hi")
+        with pytest.raises(ConnectionError, match="does not come"):
+            next(pieces)
+    assert list(Engine.running) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -15,6 +15,8 @@ __all__ = ["Piece", "attached"]
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 _LARGEST = 1 << 16
+_SILENT = 30
+"""Seconds of silence after which the engine is asked whether the container still runs."""
 
 
 class Piece(NamedTuple):
@@ -35,11 +37,9 @@ def attached(client: APIClient, container: str) -> Iterator[Iterator[Piece]]:
     params = {"stdout": 1, "stderr": 1, "stream": 1}
     socket = client.attach_socket(container, params)
     try:
-        # Flows may be silent for long.
-        for each in (socket, getattr(socket, "_sock", None)):
-            if forever := getattr(each, "settimeout", None):
-                forever(None)
-        yield _pieces(socket.recv if hasattr(socket, "recv") else socket.read)
+        plain = getattr(socket, "_sock", socket)
+        plain.settimeout(_SILENT)
+        yield _pieces(_patient(plain.recv, lambda: _runs(client, container)))
     finally:
         # The SDK leaves what it got the socket from to its users.
         for each in (getattr(socket, "_response", None), socket):
@@ -48,7 +48,26 @@ def attached(client: APIClient, container: str) -> Iterator[Iterator[Piece]]:
                     each.close()
 
 
-def _pieces(read: Callable[[int], Any]) -> Iterator[Piece]:
+def _patient(read: Callable[[int], bytes], runs: Callable[[], bool]) -> Callable[[int], bytes]:
+    """Let a read wait as long as the container runs: flows may be silent, connections may be lost.
+
+    Raises:
+        ConnectionError: The container has ended, and the end of its output does not come.
+    """
+
+    def patient(count: int) -> bytes:
+        running = True
+        while True:
+            with suppress(TimeoutError):
+                return read(count)
+            if not running:
+                raise ConnectionError("the end of the container's output does not come")
+            running = runs()
+
+    return patient
+
+
+def _pieces(read: Callable[[int], bytes]) -> Iterator[Piece]:
     """Yield the content of frames; what is cut off ends it."""
     while len(header := _exactly(read, _HEADER.size)) == _HEADER.size:
         stream, left = _HEADER.unpack(header)
@@ -60,7 +79,16 @@ def _pieces(read: Callable[[int], Any]) -> Iterator[Piece]:
             yield Piece(stream == _STDERR, data)
 
 
-def _exactly(read: Callable[[int], Any], count: int) -> bytes:
+def _runs(client: APIClient, container: str) -> bool:
+    from docker.errors import NotFound
+
+    try:
+        return bool(client.inspect_container(container)["State"]["Running"])
+    except NotFound:
+        return False
+
+
+def _exactly(read: Callable[[int], bytes], count: int) -> bytes:
     data = b""
     while len(data) < count and (more := read(count - len(data))):
         data += more
