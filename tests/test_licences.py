@@ -32,14 +32,14 @@ NAMES = {
 
 
 def licence(metadata):
-    if metadata["License-Expression"]:
-        return metadata["License-Expression"]
+    if expression := metadata.get("License-Expression"):
+        return expression
     stated = [
         line.rpartition(" :: ")[2]
         for line in metadata.get_all("Classifier", [])
         if line.startswith("License :: ")
     ]
-    stated = stated or [metadata["License"] or "none stated"]
+    stated = stated or [metadata.get("License") or "none stated"]
     return ", ".join(sorted({NAMES.get(name, name) for name in stated}))
 
 
