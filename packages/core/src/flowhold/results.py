@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError, IntegrityError, ObjectNotFoundError, UnverifiedError
 from flowhold.serializers import Serializer, get_serializer
+from flowhold.settings import current
 from flowhold.store import ObjectStore, check_key, open_store
 
 if TYPE_CHECKING:
@@ -75,8 +76,6 @@ class Result:
     def store(self) -> ObjectStore:
         """The object store, opened when first used."""
         if self._store is None:
-            from flowhold.settings import current
-
             url = self.url or (current().data_dir / "results").as_uri()
             self._store = open_store(url, self.options)
         return self._store
@@ -160,8 +159,6 @@ class Result:
                 location=key,
                 hint=f"its sha256 is {digest}, not {expected}",
             )
-        from flowhold.settings import current
-
         # Whoever can write there is not trusted to know what fits into memory.
         codec = self._codec(current().max_tree_bytes if expected is None else None)
         return self._copy(location=key, sha256=digest, value=codec.loads(data))
