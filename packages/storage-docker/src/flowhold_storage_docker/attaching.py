@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from flowhold.errors import StorageUnavailableError
+
 if TYPE_CHECKING:
     from docker import APIClient
 
@@ -52,7 +54,7 @@ def _patient(read: Callable[[int], bytes], runs: Callable[[], bool]) -> Callable
     """Let a read wait as long as the container runs: flows may be silent, connections may be lost.
 
     Raises:
-        ConnectionError: The container has ended, and the end of its output does not come.
+        StorageUnavailableError: The container has ended, and the end of its output does not come.
     """
 
     def patient(count: int) -> bytes:
@@ -61,7 +63,11 @@ def _patient(read: Callable[[int], bytes], runs: Callable[[], bool]) -> Callable
             with suppress(TimeoutError):
                 return read(count)
             if not running:
-                raise ConnectionError("the end of the container's output does not come")
+                raise StorageUnavailableError(
+                    "the container has ended, but the end of its output does not come",
+                    storage="Docker",
+                    hint="the connection to the engine was lost; what the flow did is done",
+                )
             running = runs()
 
     return patient
