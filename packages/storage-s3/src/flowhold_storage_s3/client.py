@@ -7,6 +7,7 @@ from typing import Any
 
 from flowhold.clients import check_options, secret_mapping, shared_client
 from flowhold.errors import ConfigurationError
+from flowhold_storage_s3.errors import refuse_to_be_sent_on
 
 __all__ = [
     "CREDENTIALS",
@@ -111,8 +112,10 @@ def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
             retries={"mode": "standard", "total_max_attempts": retries + 1},
             max_pool_connections=_CONNECTIONS,
         ).merge(Config(**given) if isinstance(given, Mapping) else given or Config())
-        return boto3.Session(**session).client("s3", config=config, **options)
+        client = boto3.Session(**session).client("s3", config=config, **options)
     except (BotoCoreError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"no S3 client can be made: {error}", hint="check client_options"
         ) from error
+    client.meta.events.register_first("needs-retry.s3.HeadBucket", refuse_to_be_sent_on)
+    return client

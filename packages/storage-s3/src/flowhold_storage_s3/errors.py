@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from botocore import exceptions as sdk
 from urllib3.exceptions import HTTPError
 
@@ -16,11 +19,12 @@ from flowhold.errors import (
 )
 from flowhold.rules import Rule, Rules
 
-__all__ = ["RULES", "codes"]
+__all__ = ["RULES", "SentOnError", "codes", "refuse_to_be_sent_on"]
 
-# Codes of ours, for what has none of its own.
+# A code of ours, for what has none of its own.
 CHECKSUMS = "checksums"
-REDIRECTS = "redirects"
+
+_REDIRECTS = (301, 302, 307)
 
 _REFUSED = Rule(
     AccessDeniedError,
@@ -116,7 +120,7 @@ RULES: Rules = {
             "give client_options={'region_name': ...}",
         ),
     ),
-    REDIRECTS: Rule(
+    "SentOnError": Rule(
         ConfigurationError,
         "the server of {place} only sends on to another one",
         "check endpoint_url in client_options: perhaps it has to begin with https://",
@@ -143,14 +147,32 @@ RULES: Rules = {
 """By the server's code, by HTTP status, and by class of botocore's exceptions."""
 
 
+class SentOnError(sdk.BotoCoreError):  # type: ignore[misc]
+    """A server sends on even the request for a bucket's region, and does not tell the region."""
+
+    fmt = "the server only sends on to another one"
+
+
+def refuse_to_be_sent_on(
+    response: tuple[Any, Mapping[str, Any]] | None = None, **_event: Any
+) -> None:
+    """Stop botocore, which answers a redirect of HeadBucket with HeadBucket, without end.
+
+    It is a handler of the event ``needs-retry.s3.HeadBucket``.
+
+    Raises:
+        SentOnError: The answer to HeadBucket is a redirect without a region.
+    """
+    about = response[1]["ResponseMetadata"] if response else {}
+    if (
+        about.get("HTTPStatusCode") in _REDIRECTS
+        and "x-amz-bucket-region" not in about["HTTPHeaders"]
+    ):
+        raise SentOnError
+
+
 def codes(error: Exception) -> tuple[list[int | str], str] | None:
     """Return the codes of an error of boto3, the most telling first, and its words."""
-    inner: BaseException | None = error
-    while inner is not None:
-        # botocore asks for a bucket's region without end, and perhaps wraps what ends that.
-        if isinstance(inner, RecursionError):
-            return [REDIRECTS], "too many redirects"
-        inner = inner.__context__
     if isinstance(error, sdk.ClientError):
         answer = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
