@@ -54,7 +54,9 @@ def kit(stranger, process):
 
     def run(package, sample=None, **env):
         words = ["-k", sample] if sample else []
-        said = process(python, "-m", "pytest", "-q", *words, cwd=stranger / package, env=env)
+        said = process(
+            python, "-m", "pytest", "-q", *words, cwd=stranger / package, env=env, timeout=900
+        )
         assert re.search(r"\b\d+ passed", said)
         assert "skipped" not in said
         return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,8 @@ class FsspecStore(RemoteStore):
         if secret and self.credentials_secret:
             options |= secret_mapping(self.credentials_secret, secret)
         fs, root = fsspec.url_to_fs(self.bucket, skip_instance_cache=True, **options)
+        if "sftp" in fs.protocol:  # small requests shall not wait for each other's receipts
+            fs.client.get_transport().sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # The file systems of fsspec need not be safe for threads.
         return threading.Lock(), fs, root.rstrip("/")
 
@@ -154,11 +157,13 @@ def _raise_unless_gone(error: Exception) -> None:
 
 
 def _make_folder(fs: Any, path: str) -> None:
-    try:
-        fs.makedirs(path, exist_ok=True)
-    except OSError:  # others may make it meanwhile, which not all protocols say
-        if not fs.isdir(path):
-            raise
+    for left in range(path.count("/"), -1, -1):
+        try:
+            fs.makedirs(path, exist_ok=True)
+            break
+        except OSError:  # others may make each folder of it meanwhile, which not all protocols say
+            if not left:
+                raise
 
 
 def _publish(fs: Any, step: Callable[..., object], written: str, name: str) -> None:
