@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import socket
 import threading
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold.remote import RemoteStore
-from flowhold.rules import Rule, Rules
+from flowhold.rules import PYTHON, Rule, Rules
 from flowhold.store import ObjectInfo
 
 
@@ -149,6 +150,33 @@ def test_what_is_no_error_of_the_sdk_is_not_hidden():
     store.failures = [ZeroDivisionError()]
     with pytest.raises(ZeroDivisionError):
         store.head("k")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (FileNotFoundError(2, "its own words"), ObjectNotFoundError),
+        (IsADirectoryError(21, "its own words"), ObjectNotFoundError),
+        (FileExistsError(17, "its own words"), ObjectExistsError),
+        (PermissionError(13, "its own words"), AccessDeniedError),
+        (ConnectionResetError(104, "its own words"), StorageUnavailableError),
+        (socket.gaierror(-2, "its own words"), StorageUnavailableError),
+        (TimeoutError("its own words"), StorageUnavailableError),
+        (OSError("its own words"), StorageError),
+        (ZeroDivisionError("its own words"), StorageError),
+    ],
+)
+def test_a_store_that_names_no_codes_has_rules_for_errors_of_python(raised, kind):
+    class Plain(Store):
+        rules = PYTHON
+        _codes = RemoteStore._codes
+
+    store = Plain()
+    store.failures = [raised]
+    with pytest.raises(StorageError) as caught:
+        store.head("k")
+    assert type(caught.value) is kind
+    assert caught.value.__cause__ is raised
 
 
 def test_errors_of_keys_with_braces_are_told_too():

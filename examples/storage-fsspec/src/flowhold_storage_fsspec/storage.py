@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from flowhold.clients import check_options
 from flowhold.storage import ObjectStorage
-from flowhold_storage_fsspec.steps import powers_of
-from flowhold_storage_fsspec.store import FsspecStore, check_url
+from flowhold_storage_fsspec.protocols import powers_of
+from flowhold_storage_fsspec.store import FsspecStore
 
 
 class Fsspec(ObjectStorage):
@@ -31,17 +30,16 @@ class Fsspec(ObjectStorage):
         credentials_secret: str | None = None,
         **options: Any,
     ) -> None:
-        # Of the protocol, not of the class.
         self.capabilities = powers_of(url, type(self).capabilities)  # type: ignore[misc]
         super().__init__(**options)
-        self.url = check_url(url)
-        self.storage_options = check_options("storage_options", storage_options) or None
-        self.credentials_secret = credentials_secret
+        self.url, self.credentials_secret = url, credentials_secret
+        self.storage_options = storage_options
+        self.open_store()  # which refuses credentials among the options
 
     def open_store(self) -> FsspecStore:
         """Return the store of the URL."""
-        return FsspecStore(
-            self.url,
-            storage_options=self.storage_options,
-            credentials_secret=self.credentials_secret,
-        )
+        options = {
+            "storage_options": self.storage_options,
+            "credentials_secret": self.credentials_secret,
+        }
+        return FsspecStore(self.url, **options)

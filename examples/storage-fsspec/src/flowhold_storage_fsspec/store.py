@@ -7,27 +7,18 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from flowhold import ObjectInfo
 from flowhold.bodies import Download
 from flowhold.clients import check_options, secret_mapping
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold.remote import RemoteStore, Upload
+from flowhold.rules import COMMON, PYTHON, Rule, Rules
 from flowhold.store import SCRATCH, iter_parts
-from flowhold_storage_fsspec.rules import RULES
-from flowhold_storage_fsspec.steps import powers_of, steps_of
+from flowhold_storage_fsspec.protocols import Step, powers_of, steps_of
 
-
-def check_url(url: str) -> str:
-    """Return a URL that names a folder and no password, or raise ConfigurationError."""
-    rest = url.partition("://")[2]
-    if not rest or "::" in url or "\0" in url or ":" in rest.rpartition("@")[0]:
-        raise ConfigurationError(  # without the URL, in which people put passwords
-            "this URL does not name a folder, or more than that",
-            hint="write PROTOCOL://HOST/FOLDER; passwords go into the credentials_secret",
-        )
-    return url
+_WRONG = Rule(ConfigurationError, "{place} cannot be opened: {reason}", "check the options")
 
 
 class FsspecStore(RemoteStore):
@@ -40,8 +31,13 @@ class FsspecStore(RemoteStore):
     """
 
     scheme = "fsspec"
-    rules = RULES
     resumes = False  # an object is read at once, or not at all
+    rules: ClassVar[Rules] = {
+        **PYTHON,
+        **dict.fromkeys(("AuthenticationException", "LogonFailure"), COMMON[403]),
+        **dict.fromkeys(("SSHException", "SMBException"), PYTHON["ConnectionError"]),
+        **dict.fromkeys(("TypeError", "ValueError"), _WRONG),
+    }
 
     def __init__(
         self,
@@ -50,10 +46,15 @@ class FsspecStore(RemoteStore):
         storage_options: Mapping[str, Any] | None = None,
         credentials_secret: str | None = None,
     ) -> None:
-        super().__init__(check_url(url).rstrip("/"))
+        rest = url.partition("://")[2]
+        if not rest or "::" in url or "\0" in url or ":" in rest.rpartition("@")[0]:
+            raise ConfigurationError(  # without the URL, in which people put passwords
+                "this URL does not name a folder, or more than that",
+                hint="write PROTOCOL://HOST/FOLDER; passwords go into the credentials_secret",
+            )
+        super().__init__(url.rstrip("/"))
         self.storage_options = check_options("storage_options", storage_options)
         self.credentials_secret = credentials_secret
-        # Of the protocol, not of the class.
         self.capabilities = powers_of(url, type(self).capabilities)  # type: ignore[misc]
 
     @classmethod
@@ -67,29 +68,24 @@ class FsspecStore(RemoteStore):
     def _make_client(self, secret: str | None) -> Any:
         import fsspec
 
-        options = dict(self.storage_options)
-        if secret and self.credentials_secret:
-            options |= secret_mapping(self.credentials_secret, secret)
-        fs, root = fsspec.url_to_fs(self.bucket, skip_instance_cache=True, **options)
+        options = secret_mapping(self.credentials_secret or "", secret) if secret else {}
+        options = {**self.storage_options, **options, "skip_instance_cache": True}
+        fs, root = fsspec.url_to_fs(self.bucket, **options)
         if "sftp" in fs.protocol:  # small requests shall not wait for each other's receipts
             fs.client.get_transport().sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The file systems of fsspec need not be safe for threads.
         return threading.Lock(), fs, root.rstrip("/")
 
     @contextmanager
     def _files(self) -> Iterator[tuple[Any, str]]:
         lock, fs, root = self.client
         try:
-            with lock:
+            with lock:  # the file systems of fsspec need not be safe for threads
                 yield fs, root
         except (FileNotFoundError, FileExistsError, IsADirectoryError):
             raise
         except Exception:
             self._made = None  # a connection that broke is made anew
             raise
-
-    def _codes(self, error: Exception) -> tuple[list[int | str], str]:
-        return [kind.__name__ for kind in type(error).__mro__], str(error)
 
     def _upload(self, upload: Upload) -> ObjectInfo:
         create, replace = steps_of(self.bucket)
@@ -100,13 +96,13 @@ class FsspecStore(RemoteStore):
                 hint="store with overwrite=True, and keep the catalog elsewhere",
             )
         with self._files() as (fs, root):
-            written, name = f"{root}/{SCRATCH}/{uuid.uuid4().hex}", f"{root}/{upload.path}"
-            _make_folder(fs, f"{root}/{SCRATCH}")
+            written = f"{root}/{SCRATCH}/{uuid.uuid4().hex}"
+            _insist(fs.makedirs, f"{root}/{SCRATCH}", exist_ok=True)
             try:
                 with fs.open(written, "wb") as file:
                     for part in iter_parts(upload.file):
                         file.write(part)
-                _publish(fs, step, written, name)
+                _insist(_publish, fs, step, written, f"{root}/{upload.path}")
             finally:
                 with suppress(FileNotFoundError):
                     fs.rm_file(written)
@@ -127,8 +123,8 @@ class FsspecStore(RemoteStore):
 
     def _list(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
         with self._files() as (fs, root):
-            folder = f"{root}/{prefix}".rpartition("/")[0]
             fs.invalidate_cache()
+            folder = f"{root}/{prefix}".rpartition("/")[0]
             found = fs.find(folder, detail=True, on_error=_raise_unless_gone)
         sizes = {name[len(root) + 1 :]: info["size"] for name, info in found.items()}
         for key in sorted(sizes, key=str.encode):
@@ -137,18 +133,11 @@ class FsspecStore(RemoteStore):
 
     def _delete(self, path: str) -> None:
         with self._files() as (fs, root):
-            _size(fs, f"{root}/{path}")  # of a folder: there is no such object
+            _size(fs, f"{root}/{path}")
             fs.rm_file(f"{root}/{path}")
             with suppress(OSError):
                 while path := path.rpartition("/")[0]:
                     fs.rmdir(f"{root}/{path}")  # until one is not empty
-
-
-def _size(fs: Any, path: str) -> int:
-    info = fs.info(path)
-    if info["type"] == "directory":
-        raise IsADirectoryError(path)
-    return int(info["size"])
 
 
 def _raise_unless_gone(error: Exception) -> None:
@@ -156,26 +145,27 @@ def _raise_unless_gone(error: Exception) -> None:
         raise error
 
 
-def _make_folder(fs: Any, path: str) -> None:
-    for left in range(path.count("/"), -1, -1):
-        try:
-            fs.makedirs(path, exist_ok=True)
-            break
-        except OSError:  # others may make each folder of it meanwhile, which not all protocols say
-            if not left:
-                raise
+def _size(fs: Any, path: str) -> int:
+    info = fs.info(path)
+    if info["type"] == "directory":  # which is no object
+        raise IsADirectoryError(path)
+    return int(info["size"])
 
 
-def _publish(fs: Any, step: Callable[..., object], written: str, name: str) -> None:
-    for left in (2, 1, 0):
+def _publish(fs: Any, step: Step, written: str, name: str) -> None:
+    fs.makedirs(name.rpartition("/")[0], exist_ok=True)
+    if fs.isdir(name):
+        raise StorageError(f"{name} is the folder of other objects")
+    step(fs, written, name)
+
+
+def _insist(action: Callable[..., object], *args: Any, **options: Any) -> None:
+    for left in range(9, -1, -1):
         try:
-            _make_folder(fs, name.rpartition("/")[0])
-            if fs.isdir(name):
-                raise StorageError(f"{name} is the folder of other objects")
-            step(fs, written, name)
+            action(*args, **options)
             break
         except (FileExistsError, PermissionError):
             raise
-        except OSError:  # others may make and remove the folder meanwhile
+        except OSError:  # others may make and remove the same folders meanwhile
             if not left:
                 raise

@@ -17,7 +17,7 @@ from flowhold.errors import (
 )
 from flowhold.redaction import mask
 
-__all__ = ["COMMON", "Rule", "Rules", "ours"]
+__all__ = ["COMMON", "PYTHON", "Rule", "Rules", "ours"]
 
 
 class Rule(NamedTuple):
@@ -47,6 +47,17 @@ COMMON: Rules = {
     ),
 }
 """What every service has."""
+
+PYTHON: Rules = {
+    **dict.fromkeys(("FileNotFoundError", "IsADirectoryError", "NotADirectoryError"), COMMON[404]),
+    "FileExistsError": COMMON[412],
+    "PermissionError": COMMON[403],
+    **dict.fromkeys(
+        ("ConnectionError", "TimeoutError", "gaierror", "EOFError"),
+        Rule(StorageUnavailableError, "{place} cannot be reached: {reason}", "try again"),
+    ),
+}
+"""Python's own errors by class, for what raises these."""
 
 
 def ours(

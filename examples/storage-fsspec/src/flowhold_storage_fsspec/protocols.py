@@ -19,10 +19,8 @@ def _set_default(fs: Any, written: str, name: str) -> None:
 def _rename(fs: Any, written: str, name: str) -> None:
     try:
         fs.ftp.rename(written, name)  # which replaces nothing, unlike the posix_rename of mv
-    except OSError:
-        if fs.exists(name):
-            raise FileExistsError(name) from None
-        raise
+    except OSError as error:
+        raise FileExistsError(name) if fs.exists(name) else error from None
 
 
 def _move(fs: Any, written: str, name: str) -> None:
@@ -45,6 +43,5 @@ def steps_of(url: str) -> tuple[Step | None, Step | None]:
 
 def powers_of(url: str, powers: frozenset[Capability]) -> frozenset[Capability]:
     """Return those of the powers that the protocol of a URL has."""
-    create, replace = steps_of(url)
-    steps = {Capability.CONDITIONAL_CREATE: create, Capability.OVERWRITE: replace}
-    return powers - {power for power, step in steps.items() if step is None}
+    steps = zip((Capability.CONDITIONAL_CREATE, Capability.OVERWRITE), steps_of(url), strict=True)
+    return powers - {power for power, step in steps if step is None}
