@@ -38,8 +38,8 @@ class Fsspec(ObjectStorage):
 
     def open_store(self) -> FsspecStore:
         """Return the store of the URL."""
-        options = {
-            "storage_options": self.storage_options,
-            "credentials_secret": self.credentials_secret,
-        }
-        return FsspecStore(self.url, **options)
+        return FsspecStore(
+            self.url,
+            storage_options=self.storage_options,
+            credentials_secret=self.credentials_secret,
+        )
