@@ -240,6 +240,7 @@ def test_an_image_has_what_the_options_say(engine, index, make, tmp_path):
     assert labels["org.opencontainers.image.title"] == title
 
 
+@pytest.mark.long
 def test_an_image_of_a_dockerfile_with_another_escape_character_has_it_too(engine, tmp_path):
     given, wanted = variables()
     files, placed = files_named(tmp_path / "files", NAMES[2:13])
