@@ -35,7 +35,7 @@ def rows(size) -> Iterator[Row]:
             for who, kind in ({"flowhold": "Flowhold"} | BY_HAND | SLOW).items()
             if not (missing and kind == "TarZstdCommand")
         }
-        taken = in_turn(contenders, size(9, 0))
+        taken = in_turn(contenders, size(7, 0))
     parts = {measure: taken[measure].seconds for measure in ("make", "store", "load")}
     together = {who: sum(float(times[who]) for times in parts.values()) for who in contenders}
     best = min((who for who in BY_HAND if who in together), key=lambda who: together[who])

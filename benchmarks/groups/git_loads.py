@@ -47,7 +47,7 @@ def rows(size) -> Iterator[Row]:
     import git_http
     import git_repositories
 
-    flows, rounds = size(100, 5), size(7, 0)
+    flows, rounds = size(100, 5), size(5, 0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "repositories").mkdir()

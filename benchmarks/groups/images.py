@@ -42,7 +42,7 @@ def rows(size) -> Iterator[Row]:
                 "docker build": Contender("images:Command", ours, settings),
                 "Prefect 1.4.1": Contender("images:Prefect1", prefect, settings),
             },
-            size(9, 0),
+            size(5, 0),
         )
     goals = {"docker build": 1.3, "Prefect 1.4.1": 1}
     yield Row("rebuild after one flow changed", taken["rebuild"].seconds, goals)

@@ -43,6 +43,6 @@ def rows(size) -> Iterator[Row]:
                 ],
                 "bare Python": [core.path, "-c", begin],
             },
-            size(40, 0),
+            size(20, 0),
         )
     yield Row("one name among 50", times, {"pluggy, importlib_metadata": 1.3})

@@ -67,7 +67,7 @@ main()
 
 def rows(size) -> Iterator[Row]:
     """Yield import, then each command."""
-    rounds = size(40, 0)
+    rounds = size(15, 0)
     python, prefect_1, prefect_3 = OWN, interpreter("prefect1"), interpreter("prefect3")
     imports = in_processes(
         {
@@ -80,7 +80,7 @@ def rows(size) -> Iterator[Row]:
             "import prefect (Prefect 3)": prefect_3.missing
             or [prefect_3.path, "-c", "import prefect"],
         },
-        size(25, 0),
+        size(12, 0),
     )
     yield Row("import", imports, {"bare Python": 1.5})
     with tempfile.TemporaryDirectory() as name:

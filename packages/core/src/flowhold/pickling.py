@@ -31,12 +31,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: Any) -> None:
         super().__init__(file, protocol=5)
         self.modules: set[str] = set()
+        self._plain: set[type] = set()
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce modules without what belongs to their import, and code with the name of its file.
 
         The rest is left to cloudpickle.
         """
+        if type(obj) in self._plain:
+            return NotImplemented
         if isinstance(obj, CodeType):
             # Since cloudpickle 3.1.3 no error would show where in the flow it was raised.
             make, parts = cloudpickle.cloudpickle._code_reduce(obj)
@@ -49,6 +52,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         elif not isinstance(obj, _NAMED):
             # Most of a large flow: cloudpickle has nothing to say of it.
             self.modules.add(type(obj).__module__)
+            self._plain.add(type(obj))
             return NotImplemented
         elif name := getattr(obj, "__module__", None):
             if isinstance(obj, BuiltinFunctionType) and name.startswith(trees.PREFIX):
