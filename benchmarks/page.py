@@ -25,10 +25,6 @@ Flowhold beside other systems and beside bare libraries, measured side by side i
 `make bench` writes this page; `make bench-quick` runs all of it in less than three minutes, to see
 that it works, and says nothing of times.
 
-```console
-$ make bench
-```
-
 ## How it was measured
 
 - Those who are compared take turns, round by round, on the same data. The first round warms up and

@@ -44,13 +44,13 @@ def rows(size) -> Iterator[Row]:
     for kind in RAW:
         with tempfile.TemporaryDirectory() as folder, serving(kind, Path(folder)) as settings:
             settings |= {"count": size(10, 3), "flows": size(300, 10)}
-            taken = in_turn(contenders(kind, settings), size(8, 0))
+            taken = in_turn(contenders(kind, settings), size(24, 0))
             yield from compared(kind, settings, taken)
             if kind == "S3":
                 with delayed(settings) as later:
                     chosen = contenders(kind, later | {"count": 1})
                     only = {name: chosen[name] for name in ("flowhold", "boto3", "Prefect 1.4.1")}
-                    build = in_turn(only, size(2, 0))["build"].per(later["flows"])
+                    build = in_turn(only, size(8, 0))["build"].per(later["flows"])
                     goals = {"boto3": 1 / 0.9, "Prefect 1.4.1": 1 / 5}
                     title = f"{kind}, answers after 20 ms: build() of many flows, each"
                     yield Row(title, build, goals)

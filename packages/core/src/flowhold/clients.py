@@ -36,7 +36,8 @@ def shared_client(make: Callable[..., _T], variables: str | tuple[str, ...], **o
         variables: How the names of the environment variables begin that it looks at.
         options: Its arguments; those that are not JSON count by identity.
     """
-    around = sorted(item for item in os.environ.items() if item[0].startswith(variables))
+    names = sorted(name for name in os.environ if name.startswith(variables)) if variables else ()
+    around = [(name, os.environ.get(name)) for name in names]
     key = (make, json.dumps([options, around], sort_keys=True, default=id))
     with _lock:
         if key not in _clients:
