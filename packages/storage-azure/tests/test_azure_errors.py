@@ -9,6 +9,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
+from azure.core.pipeline import PipelineResponse
 
 from flowhold.errors import (
     AccessDeniedError,
@@ -163,6 +164,17 @@ def test_a_download_that_makes_no_sense_leaves_no_connection_open(store, proxy):
         errors.append(caught)
     # Errors are kept for long, and with them all that the functions had that they passed.
     assert connections_to(proxy) <= 1
+
+
+def test_a_download_leaves_no_answer_to_the_garbage_collector(store):
+    store.put("object", b"x")
+    gc.collect()
+    gc.disable()
+    try:
+        assert store.get("object") == b"x"
+        assert not [each for each in gc.get_objects() if isinstance(each, PipelineResponse)]
+    finally:
+        gc.enable()
 
 
 def connections_to(proxy):

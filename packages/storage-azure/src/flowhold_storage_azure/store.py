@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
@@ -205,13 +204,23 @@ def _closing_what_fails() -> Iterator[Callable[[Any], None]]:
 
     The SDK leaves one that it cannot make sense of open.
     """
-    answers: deque[Any] = deque(maxlen=1)
+    answers: list[Any] = []
+    waiting = True
+
+    def note(answer: Any) -> None:
+        if waiting:
+            answers[:] = [answer]
+
     try:
-        yield answers.append
+        yield note
     except BaseException:
         for answer in answers:
             answer.http_response.close()
         raise
+    finally:
+        # The SDK keeps the hook with each answer, which would be kept by it in turn.
+        waiting = False
+        answers.clear()
 
 
 def _bytes_of_key(info: ObjectInfo) -> bytes:
