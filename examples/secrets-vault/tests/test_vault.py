@@ -6,11 +6,11 @@ import ssl
 import subprocess
 import traceback
 
-import flowhold_secrets_vault
 import pytest
 from vault_server import VaultServer
 
 import flowhold
+import flowhold_secrets_vault
 from flowhold import redaction
 from flowhold.errors import ConfigurationError, PluginError, SecretNotFoundError
 

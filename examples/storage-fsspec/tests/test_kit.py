@@ -11,9 +11,9 @@ import uuid
 from functools import partial
 
 import pytest
-from flowhold_storage_fsspec import Fsspec, FsspecStore
 
 from flowhold.testing import ObjectStoreTests, StorageTests
+from flowhold_storage_fsspec import Fsspec, FsspecStore
 
 OWN = os.environ.get("KIT_URL")
 OPTIONS = json.loads(os.environ.get("KIT_OPTIONS", "{}"))

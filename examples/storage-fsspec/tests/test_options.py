@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from flowhold_storage_fsspec import Fsspec, FsspecStore
 
 from flowhold import Capability, FlowholdError
 from flowhold.errors import ConfigurationError
+from flowhold_storage_fsspec import Fsspec, FsspecStore
 
 PASSWORD = "hunter2-do-not-show"
 
