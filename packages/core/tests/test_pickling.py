@@ -180,3 +180,28 @@ def test_code_keeps_the_name_of_the_file_that_errors_show():
     loaded = pickling.load(b"".join(parts))
     assert loaded.__code__.co_filename == __file__
     assert loaded()[0].__code__.co_filename == __file__
+
+
+class Proxy:
+    """Stands for another object, as those of libraries do."""
+
+    def __init__(self, wrapped):
+        self.__dict__["wrapped"] = wrapped
+
+    @property
+    def __class__(self):
+        return type(self.wrapped)
+
+    def __getattr__(self, name):
+        return getattr(self.__dict__["wrapped"], name)
+
+
+def test_what_one_proxy_stands_for_says_nothing_of_the_next():
+    def double(number):
+        return number * 2
+
+    kept = pickle.loads(pickling.dumps([Proxy(double)]))
+    assert kept[0](4) == 8
+    pickler = pickling.Pickler(io.BytesIO())
+    assert pickler.reducer_override(Proxy(io.BytesIO())) is NotImplemented
+    assert pickler.reducer_override(Proxy(double)) is not NotImplemented

@@ -52,7 +52,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         elif not isinstance(obj, _NAMED):
             # Most of a large flow: cloudpickle has nothing to say of it.
             self.modules.add(type(obj).__module__)
-            self._plain.add(type(obj))
+            if obj.__class__ is type(obj):  # proxies can stand for anything
+                self._plain.add(type(obj))
             return NotImplemented
         elif name := getattr(obj, "__module__", None):
             if isinstance(obj, BuiltinFunctionType) and name.startswith(trees.PREFIX):
