@@ -34,7 +34,7 @@ class Fsspec(ObjectStorage):
         super().__init__(**options)
         self.url, self.credentials_secret = url, credentials_secret
         self.storage_options = storage_options
-        self.open_store()  # which refuses credentials among the options
+        self.storage_options = self.store.storage_options or None  # checked, without credentials
 
     def open_store(self) -> FsspecStore:
         """Return the store of the URL."""

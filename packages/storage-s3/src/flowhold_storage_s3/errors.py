@@ -24,6 +24,7 @@ __all__ = ["RULES", "SentOnError", "codes", "refuse_to_be_sent_on"]
 # A code of ours, for what has none of its own.
 CHECKSUMS = "checksums"
 
+# Those that botocore takes for one of a bucket's region.
 _REDIRECTS = (301, 302, 307)
 
 _REFUSED = Rule(
