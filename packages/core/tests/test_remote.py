@@ -7,12 +7,13 @@ import os
 import pickle
 import socket
 import threading
+import time
 from typing import ClassVar
 
 import pytest
 
 import flowhold
-from flowhold import clients
+from flowhold import Capability, clients
 from flowhold.bodies import Download
 from flowhold.clients import check_options, secret_mapping, shared_client
 from flowhold.errors import (
@@ -26,7 +27,7 @@ from flowhold.errors import (
 )
 from flowhold.remote import RemoteStore
 from flowhold.rules import PYTHON, Rule, Rules
-from flowhold.store import ObjectInfo
+from flowhold.store import SCRATCH, ObjectInfo
 
 
 class ServiceError(Exception):
@@ -88,8 +89,7 @@ class Store(RemoteStore):
     def _list(self, prefix, start_after):
         self._called("list")
         for path in sorted(self.objects, key=str.encode):
-            if path.startswith(prefix):
-                yield ObjectInfo(path, len(self.objects[path]))
+            yield ObjectInfo(path, len(self.objects[path]))
 
     def _delete(self, path):
         self._called("delete")
@@ -109,8 +109,36 @@ def test_keys_are_below_the_prefix_and_come_back_without_it():
     assert [info.key for info in store.list("a/")] == ["a/b"]
     assert [*store.list(start_after="a/b")] == []
     store.delete("a/b")
-    store.delete("a/b")
     assert store.objects == {}
+
+
+def test_of_what_a_service_lists_only_what_was_asked_for_is_seen():
+    store = Store(prefix="p")
+    store.objects = dict.fromkeys(["o/a", "p/a/b", "p/ab", "p/b", f"p/{SCRATCH}/a", "pa/a"], b"")
+    assert [info.key for info in store.list()] == ["a/b", "ab", "b"]
+    assert [info.key for info in store.list("a")] == ["a/b", "ab"]
+    assert [info.key for info in store.list("a", "a/b")] == ["ab"]
+
+
+def test_what_a_service_cannot_do_is_refused_before_any_request():
+    store = Store()
+    store.capabilities = store.capabilities - {Capability.CONDITIONAL_CREATE}
+    store.put("a", b"1")
+    with pytest.raises(StorageError, match="only where there is none") as caught:
+        store.put("a", b"2", if_absent=True)
+    assert "overwrite=True" in caught.value.hint
+    assert store.objects == {"a": b"1"}
+    assert store.calls == ["upload"]
+
+
+def test_a_service_that_cannot_replace_only_creates():
+    store = Store()
+    store.capabilities = store.capabilities - {Capability.OVERWRITE}
+    store.put("a", b"1")
+    with pytest.raises(ObjectExistsError):
+        store.put("a", b"2")
+    assert store.objects == {"a": b"1"}
+    store.delete("a/b")
 
 
 def test_a_key_that_is_too_long_below_the_prefix_is_refused_before_any_request():
@@ -286,6 +314,37 @@ def test_a_client_is_made_anew_for_another_value_of_the_secret():
     with pytest.raises(SecretNotFoundError):
         _ = store.client
     assert pickle.loads(pickle.dumps(store))._made is None
+
+
+@pytest.mark.parametrize(
+    ("code", "anew"), [(404, False), (412, False), (403, True), ("Lost", True)]
+)
+def test_a_client_is_made_anew_after_what_may_have_been_its_connection(code, anew):
+    store = Store()
+    first = store.client
+    store.failures = [ServiceError(code)]
+    with pytest.raises(flowhold.FlowholdError):
+        store.head("a")
+    assert (store.client is not first) is anew
+
+
+def test_a_client_is_lent_to_one_thread_at_a_time():
+    store, inside, most = Store(), [], []
+
+    def borrow():
+        for _ in range(50):
+            with store.exclusive_client() as client:
+                inside.append(client)
+                most.append(len(inside))
+                time.sleep(0)
+                inside.remove(client)
+
+    threads = [threading.Thread(target=borrow) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -16,7 +16,7 @@ from flowhold.store import Parts, iter_parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Download", "ObjectStream", "as_file"]
+__all__ = ["Download", "ObjectStream", "Upload", "as_file"]
 
 _IN_MEMORY = 8 << 20
 
@@ -82,6 +82,25 @@ class _Buffers(io.RawIOBase):
             done += len(piece)
             self._at += len(piece)
         return done
+
+
+class Upload:
+    """One object to be written.
+
+    Attributes:
+        path: Its key in the bucket.
+        file: Its bytes: a seekable file at its beginning.
+        size: How many they are.
+        if_absent: Whether an object that is there stays.
+        retried: To be set where the SDK sent the request more than once.
+    """
+
+    def __init__(self, path: str, file: BinaryIO, size: int, *, if_absent: bool) -> None:
+        self.path = path
+        self.file = file
+        self.size = size
+        self.if_absent = if_absent
+        self.retried = False
 
 
 class Download:

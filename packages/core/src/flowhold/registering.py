@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import warnings
 from collections.abc import Sequence
@@ -159,11 +160,7 @@ def default_storage(name: str | None = None, **options: Any) -> Storage:
     try:
         return cls(**options)
     except TypeError as error:
-        text = (
-            str(error)
-            .replace(f"{cls.__name__}.__init__()", f"{name} storage")
-            .replace("__init__()", name)
-        )
+        text = re.sub(r"\w+\.__init__\(\)", f"{name} storage", str(error))
         raise ConfigurationError(
             text, hint=f"options of {name}: {', '.join(option_parameters(cls))}"
         ) from error

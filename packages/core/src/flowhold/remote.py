@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import urllib.parse
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, cast
 
 from flowhold._secrets import secret
-from flowhold.bodies import Download, ObjectStream, as_file
+from flowhold.bodies import Download, ObjectStream, Upload, as_file
 from flowhold.clients import check_bounds
 from flowhold.errors import (
     ConfigurationError,
@@ -23,31 +24,21 @@ from flowhold.errors import (
     StorageUnavailableError,
 )
 from flowhold.rules import Rules, ours
-from flowhold.store import ObjectInfo, ObjectStore, Parts, check_key, holds, iter_parts
+from flowhold.storage.capabilities import Capability
+from flowhold.store import (
+    SCRATCH,
+    ObjectInfo,
+    ObjectStore,
+    Parts,
+    check_key,
+    holds,
+    iter_parts,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["RemoteStore", "Upload"]
-
-
-class Upload:
-    """One object to be written.
-
-    Attributes:
-        path: Its key in the bucket.
-        file: Its bytes: a seekable file at its beginning.
-        size: How many they are.
-        if_absent: Whether an object that is there stays.
-        retried: To be set where the SDK sent the request more than once.
-    """
-
-    def __init__(self, path: str, file: BinaryIO, size: int, *, if_absent: bool) -> None:
-        self.path = path
-        self.file = file
-        self.size = size
-        self.if_absent = if_absent
-        self.retried = False
 
 
 class RemoteStore(ObjectStore):
@@ -84,7 +75,7 @@ class RemoteStore(ObjectStore):
         self.prefix = prefix and f"{check_key(prefix.strip('/'))}/"
         self.timeout = timeout
         self.retries = retries
-        self._made: tuple[Any, Any] | None = None
+        self._made: tuple[Any, Any, threading.Lock] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made": None}
@@ -92,22 +83,41 @@ class RemoteStore(ObjectStore):
     @property
     def client(self) -> Any:
         """The SDK's client: this process's, and of the credentials that the secret has now."""
+        return self._connect()[0]
+
+    @contextmanager
+    def exclusive_client(self) -> Iterator[Any]:
+        """Lend the client to one thread at a time, where it is not made for several."""
+        client, lock = self._connect()
+        with lock:
+            yield client
+
+    def _connect(self) -> tuple[Any, threading.Lock]:
         found = secret(self.credentials_secret) if self.credentials_secret else None
-        key = os.getpid(), found
-        if self._made is None or self._made[0] != key:
+        key, made = (os.getpid(), found), self._made
+        if made is None or made[0] != key:
             try:
-                self._made = key, self._make_client(found)
+                made = self._made = key, self._make_client(found), threading.Lock()
             except ImportError as error:
                 raise PluginLoadError(
                     f"the SDK for {self.scheme}:// cannot be imported: {error}",
                     storage=self.scheme,
                     hint=f"reinstall the distribution of {type(self).__name__}",
                 ) from error
-        return self._made[1]
+        return made[1], made[2]
 
     @classmethod
     def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> Self:
         """Return the store of ``scheme://bucket/prefix``; options as of the constructor."""
+        arguments = cls._from_url(url)
+        try:
+            return cls(*arguments, **(options or {}))
+        except TypeError as error:
+            raise ConfigurationError(f"wrong options for {cls.scheme}://: {error}") from error
+
+    @classmethod
+    def _from_url(cls, url: str) -> tuple[str, ...]:
+        """Return the first arguments of the constructor, which are all that a URL says."""
         bucket, _, prefix = url.partition("://")[2].partition("/")
         if not bucket or set("?#@") & set(url):
             # Without the URL, as it is in these that people put credentials.
@@ -116,10 +126,7 @@ class RemoteStore(ObjectStore):
                 hint=f"write {cls.scheme}://BUCKET/PREFIX, with %40 for @; credentials are found "
                 f"elsewhere",
             )
-        try:
-            return cls(bucket, urllib.parse.unquote(prefix.strip("/")), **(options or {}))
-        except TypeError as error:
-            raise ConfigurationError(f"wrong options for {cls.scheme}://: {error}") from error
+        return bucket, urllib.parse.unquote(prefix.strip("/"))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._place('')!r})"
@@ -148,7 +155,7 @@ class RemoteStore(ObjectStore):
 
     @abstractmethod
     def _list(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
-        """Yield objects in byte order of their keys, perhaps some before ``start_after`` too."""
+        """Yield objects in byte order of their keys, perhaps others than those asked for too."""
 
     @abstractmethod
     def _delete(self, path: str) -> None:
@@ -166,6 +173,14 @@ class RemoteStore(ObjectStore):
     def put(self, key: str, parts: Parts, *, if_absent: bool = False) -> ObjectInfo:
         """Write an object, atomically; see :meth:`flowhold.ObjectStore.put`."""
         path = self._path(key)
+        if_absent = if_absent or Capability.OVERWRITE not in self.capabilities
+        if if_absent and Capability.CONDITIONAL_CREATE not in self.capabilities:
+            raise StorageError(
+                f"{self._place('')} cannot create an object only where there is none",
+                storage=self.scheme,
+                location=key,
+                hint="store with overwrite=True, and keep the catalog elsewhere",
+            )
         with as_file(parts) as (file, size):
             upload = Upload(path, file, size, if_absent=if_absent)
             try:
@@ -209,10 +224,13 @@ class RemoteStore(ObjectStore):
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
         """Yield the objects, page by page."""
-        behind = (start_after or "").encode()
+        behind, scratch = (start_after or "").encode(), f"{self.prefix}{SCRATCH}/"
+        beginning = self.prefix + prefix
         try:
             with self._errors(prefix):
-                for info in self._list(self.prefix + prefix, self.prefix + (start_after or "")):
+                for info in self._list(beginning, self.prefix + (start_after or "")):
+                    if not info.key.startswith(beginning) or info.key.startswith(scratch):
+                        continue
                     own = self._own(info)
                     if own.key.encode() > behind:
                         yield own
@@ -267,7 +285,10 @@ class RemoteStore(ObjectStore):
                 known = ["file"], str(error)
             if known is None:
                 raise
-            raise ours(self.rules, *known, place=self._place(key), key=key) from error
+            raised = ours(self.rules, *known, place=self._place(key), key=key)
+            if not isinstance(raised, (ObjectExistsError, ObjectNotFoundError)):
+                self._made = None  # its connection may have broken
+            raise raised from error
 
 
 def _sha256(file: BinaryIO) -> str:

@@ -56,6 +56,10 @@ PYTHON: Rules = {
         ("ConnectionError", "TimeoutError", "gaierror", "EOFError"),
         Rule(StorageUnavailableError, "{place} cannot be reached: {reason}", "try again"),
     ),
+    **dict.fromkeys(
+        ("TypeError", "ValueError"),
+        Rule(ConfigurationError, "{place} cannot be opened: {reason}", "check the options"),
+    ),
 }
 """Python's own errors by class, for what raises these."""
 

@@ -14,7 +14,15 @@ from flowhold.errors import ConfigurationError, FlowholdError
 if TYPE_CHECKING:
     from flowhold.storage.base import Storage
 
-__all__ = ["COMPARED", "are_alike", "describe", "option_parameters", "revive", "strings"]
+__all__ = [
+    "COMPARED",
+    "are_alike",
+    "describe",
+    "option_parameters",
+    "revive",
+    "store_parameters",
+    "strings",
+]
 
 COMPARED = (
     "type",
@@ -40,15 +48,26 @@ _COMMON = ("result", "secrets", "labels", "add_default_labels", "stored_as_scrip
 @lru_cache(maxsize=128)
 def option_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
     """Return a storage's constructor arguments by name, those of its bases behind its own."""
-    parameters: dict[str, inspect.Parameter] = {}
+    parameters = dict(store_parameters(cls))
     for base in cls.__mro__:
         if "__init__" in vars(base) and base is not object:
-            for name, parameter in list(
-                inspect.signature(vars(base)["__init__"]).parameters.items()
-            )[1:]:
-                if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                    parameters.setdefault(name, parameter)
+            for name, parameter in _named(vars(base)["__init__"]).items():
+                parameters.setdefault(name, parameter)
     return parameters
+
+
+@lru_cache(maxsize=128)
+def store_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
+    """Return the arguments by name of the class of its store, where a storage names one."""
+    store = getattr(cls, "store_class", None)
+    return {} if store is None else _named(store.__init__)
+
+
+def _named(function: Any) -> dict[str, inspect.Parameter]:
+    """Return the arguments by name of a method."""
+    _, *parameters = inspect.signature(function).parameters.values()
+    unnamed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return {each.name: each for each in parameters if each.kind not in unnamed}
 
 
 def describe(storage: Storage) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold.errors import ConfigurationError, ObjectExistsError
 from flowhold.storage.capabilities import Capability
+from flowhold.storage.documents import store_parameters
 from flowhold.storage.fetched import FetchedStorage
 from flowhold.storage.keys import DEFAULT_KEY, make_key
 from flowhold.storage.records import Record
@@ -23,9 +23,10 @@ _TRIES = 10
 class ObjectStorage(FetchedStorage):
     """Keeps each flow as one object of an :class:`~flowhold.ObjectStore`.
 
-    A subclass names its options and implements :meth:`open_store`.
+    A subclass has a `store_class`, or names its options and implements :meth:`open_store`.
 
     Args:
+        *arguments: Those of the `store_class`, which are options of the storage; also by name.
         key: Key of the object, or a template of it: ``{slug}``, ``{name}``, ``{timestamp}`` and
             ``{sha256}`` are replaced. Default: ``{slug}/{timestamp}``.
         overwrite: Replace an object that is at the key already.
@@ -46,16 +47,36 @@ class ObjectStorage(FetchedStorage):
             Capability.SERIALIZES_FLOWS,
         }
     )
+    store_class: ClassVar[type[ObjectStore] | None] = None
+    """The class of the store, which keeps each of its arguments in an attribute of the same name.
 
-    def __init__(self, *, key: str | None = None, overwrite: bool = False, **options: Any) -> None:
+    None: a subclass implements :meth:`open_store`.
+    """
+
+    def __init__(
+        self, *arguments: Any, key: str | None = None, overwrite: bool = False, **options: Any
+    ) -> None:
+        of_store = store_parameters(type(self))
+        given = {name: options.pop(name) for name in of_store.keys() & options.keys()}
         super().__init__(**options)
         self.key = key
         self.overwrite = overwrite
         self._opened: ObjectStore | None = None
+        if self.store_class is not None:
+            self._opened = store = self.store_class(*arguments, **given)
+            vars(self).update({name: getattr(store, name) for name in of_store})
+            lacking = ObjectStore.capabilities - store.capabilities
+            self.capabilities = type(self).capabilities - lacking  # type: ignore[misc]
+        elif arguments:
+            raise TypeError(f"{self.name}.__init__() takes options by name only")
 
-    @abstractmethod
     def open_store(self) -> ObjectStore:
         """Return the object store, made from the options; called once."""
+        if self.store_class is None:
+            raise NotImplementedError(f"{self.name} has neither store_class nor open_store")
+        return self.store_class(
+            **{name: getattr(self, name) for name in store_parameters(type(self))}
+        )
 
     @property
     def store(self) -> ObjectStore:
