@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from flowhold import ObjectInfo
@@ -14,11 +14,9 @@ from flowhold.bodies import Download
 from flowhold.clients import check_options, secret_mapping
 from flowhold.errors import ConfigurationError, StorageError
 from flowhold.remote import RemoteStore, Upload
-from flowhold.rules import COMMON, PYTHON, Rule, Rules
-from flowhold.store import SCRATCH, iter_parts
-from flowhold_storage_fsspec.protocols import Step, powers_of, steps_of
-
-_WRONG = Rule(ConfigurationError, "{place} cannot be opened: {reason}", "check the options")
+from flowhold.rules import COMMON, PYTHON, Rules
+from flowhold.store import SCRATCH
+from flowhold_storage_fsspec.protocols import create, lacking, replace
 
 
 class FsspecStore(RemoteStore):
@@ -36,7 +34,6 @@ class FsspecStore(RemoteStore):
         **PYTHON,
         **dict.fromkeys(("AuthenticationException", "LogonFailure"), COMMON[403]),
         **dict.fromkeys(("SSHException", "SMBException"), PYTHON["ConnectionError"]),
-        **dict.fromkeys(("TypeError", "ValueError"), _WRONG),
     }
 
     def __init__(
@@ -53,63 +50,39 @@ class FsspecStore(RemoteStore):
                 hint="write PROTOCOL://HOST/FOLDER; passwords go into the credentials_secret",
             )
         super().__init__(url.rstrip("/"))
+        self.url, self.credentials_secret = url, credentials_secret
         self.storage_options = check_options("storage_options", storage_options)
-        self.credentials_secret = credentials_secret
-        self.capabilities = powers_of(url, type(self).capabilities)  # type: ignore[misc]
+        self.capabilities -= lacking(url)  # type: ignore[misc]
 
     @classmethod
-    def from_url(cls, url: str, options: Mapping[str, Any] | None = None) -> FsspecStore:
-        """Return the store of ``sftp://…``, ``smb://…`` or ``fsspec://PROTOCOL://…``."""
-        try:
-            return cls(url.removeprefix("fsspec://"), **(options or {}))
-        except TypeError as error:
-            raise ConfigurationError(f"wrong options for fsspec: {error}") from error
+    def _from_url(cls, url: str) -> tuple[str, ...]:
+        return (url.removeprefix("fsspec://"),)
 
     def _make_client(self, secret: str | None) -> Any:
         import fsspec
 
         options = secret_mapping(self.credentials_secret or "", secret) if secret else {}
         options = {**self.storage_options, **options, "skip_instance_cache": True}
-        fs, root = fsspec.url_to_fs(self.bucket, **options)
+        fs, root = fsspec.url_to_fs(self.url, **options)
         if "sftp" in fs.protocol:  # small requests shall not wait for each other's receipts
             fs.client.get_transport().sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return threading.Lock(), fs, root.rstrip("/")
-
-    @contextmanager
-    def _files(self) -> Iterator[tuple[Any, str]]:
-        lock, fs, root = self.client
-        try:
-            with lock:  # the file systems of fsspec need not be safe for threads
-                yield fs, root
-        except (FileNotFoundError, FileExistsError, IsADirectoryError):
-            raise
-        except Exception:
-            self._made = None  # a connection that broke is made anew
-            raise
+        return fs, root.rstrip("/")
 
     def _upload(self, upload: Upload) -> ObjectInfo:
-        create, replace = steps_of(self.bucket)
-        step = create if upload.if_absent else replace or create
-        if step is None:
-            raise StorageError(
-                f"{self.bucket} cannot create a file only where there is none",
-                hint="store with overwrite=True, and keep the catalog elsewhere",
-            )
-        with self._files() as (fs, root):
-            written = f"{root}/{SCRATCH}/{uuid.uuid4().hex}"
+        with self.exclusive_client() as (fs, root):
+            written, name = f"{root}/{SCRATCH}/{uuid.uuid4().hex}", f"{root}/{upload.path}"
             _insist(fs.makedirs, f"{root}/{SCRATCH}", exist_ok=True)
             try:
                 with fs.open(written, "wb") as file:
-                    for part in iter_parts(upload.file):
-                        file.write(part)
-                _insist(_publish, fs, step, written, f"{root}/{upload.path}")
+                    shutil.copyfileobj(upload.file, file, 1 << 20)
+                _insist(_publish, fs, create if upload.if_absent else replace, written, name)
             finally:
                 with suppress(FileNotFoundError):
                     fs.rm_file(written)
         return ObjectInfo(upload.path, upload.size)
 
     def _download(self, path: str, offset: int, etag: str | None) -> tuple[Download, str]:
-        with self._files() as (fs, root):
+        with self.exclusive_client() as (fs, root):
             try:
                 data = fs.cat_file(f"{root}/{path}")[offset:]
             except OSError:
@@ -118,21 +91,19 @@ class FsspecStore(RemoteStore):
         return Download(len(data), iter([data]), lambda: None), ""
 
     def _head(self, path: str) -> ObjectInfo:
-        with self._files() as (fs, root):
+        with self.exclusive_client() as (fs, root):
             return ObjectInfo(path, _size(fs, f"{root}/{path}"))
 
     def _list(self, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
-        with self._files() as (fs, root):
+        with self.exclusive_client() as (fs, root):
             fs.invalidate_cache()
             folder = f"{root}/{prefix}".rpartition("/")[0]
             found = fs.find(folder, detail=True, on_error=_raise_unless_gone)
-        sizes = {name[len(root) + 1 :]: info["size"] for name, info in found.items()}
-        for key in sorted(sizes, key=str.encode):
-            if key.startswith(prefix) and not key.startswith(f"{SCRATCH}/"):
-                yield ObjectInfo(key, sizes[key])
+        for name in sorted(found, key=str.encode):
+            yield ObjectInfo(name[len(root) + 1 :], found[name]["size"])
 
     def _delete(self, path: str) -> None:
-        with self._files() as (fs, root):
+        with self.exclusive_client() as (fs, root):
             _size(fs, f"{root}/{path}")
             fs.rm_file(f"{root}/{path}")
             with suppress(OSError):
@@ -152,7 +123,7 @@ def _size(fs: Any, path: str) -> int:
     return int(info["size"])
 
 
-def _publish(fs: Any, step: Step, written: str, name: str) -> None:
+def _publish(fs: Any, step: Callable[[Any, str, str], object], written: str, name: str) -> None:
     fs.makedirs(name.rpartition("/")[0], exist_ok=True)
     if fs.isdir(name):
         raise StorageError(f"{name} is the folder of other objects")
@@ -163,9 +134,7 @@ def _insist(action: Callable[..., object], *args: Any, **options: Any) -> None:
     for left in range(9, -1, -1):
         try:
             action(*args, **options)
-            break
-        except (FileExistsError, PermissionError):
-            raise
-        except OSError:  # others may make and remove the same folders meanwhile
-            if not left:
+            return
+        except OSError as error:  # others may make and remove the same folders meanwhile
+            if not left or isinstance(error, (FileExistsError, PermissionError)):
                 raise
