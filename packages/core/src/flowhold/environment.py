@@ -30,13 +30,14 @@ def record(modules: Iterable[str] = ()) -> dict[str, Any]:
     Returns:
         ``{"python": "3.11.7", "packages": {"flowhold": "0.1.0", …}}``
     """
-    packages = {name: version for name in _OWN if (version := _version(name))}
+    here = _own()
+    packages = dict(here["packages"])
     for top in {name.partition(".")[0] for name in modules}:
         if top not in sys.stdlib_module_names and not top.startswith(("flowhold", "__")):
             for distribution in _distributions(top):
                 if version := _version(distribution):
                     packages[distribution] = version
-    return {"python": platform.python_version(), "packages": dict(sorted(packages.items()))}
+    return {"python": here["python"], "packages": dict(sorted(packages.items()))}
 
 
 def difference(recorded: Mapping[str, Any] | None, *, own: bool = True) -> list[str]:
@@ -46,6 +47,8 @@ def difference(recorded: Mapping[str, Any] | None, *, own: bool = True) -> list[
         recorded: What :func:`record` returned where the flow was stored.
         own: Also tell of Flowhold itself and of cloudpickle.
     """
+    if recorded == _own():
+        return []
     lines = []
     recorded = recorded if isinstance(recorded, Mapping) else {}
     python = str(recorded.get("python") or "")
@@ -106,6 +109,13 @@ def place(error: BaseException) -> str:
         if own and not project.is_installed(path):
             return f" ({path.name}, line {line})"
     return ""
+
+
+@lru_cache(maxsize=1)
+def _own() -> Mapping[str, Any]:
+    """Return the environment of a flow that uses no package but those that all do."""
+    packages = {name: version for name in _OWN if (version := _version(name))}
+    return {"python": platform.python_version(), "packages": packages}
 
 
 @lru_cache(maxsize=512)

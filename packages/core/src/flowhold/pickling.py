@@ -21,6 +21,8 @@ __all__ = ["Pickler", "by_value", "dump", "dumps", "load", "readable"]
 
 _lock = threading.RLock()
 _NAMED = (type, FunctionType, BuiltinFunctionType)
+_BASE = ("builtins", "cloudpickle.cloudpickle", "flowhold.flows")
+"""Modules of which every flow has something, by name: cloudpickle need not be asked."""
 _NO_FILE = "<dynamic-code>"
 _PRIVATE = ("__builtins__", "__cached__", "__loader__", "__spec__")
 
@@ -56,11 +58,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self._plain.add(type(obj))
             return NotImplemented
         elif name := getattr(obj, "__module__", None):
+            if name in _BASE and getattr(sys.modules[name], obj.__name__, None) is obj:
+                self.modules.add(name)
+                return NotImplemented
             if isinstance(obj, BuiltinFunctionType) and name.startswith(trees.PREFIX):
                 module = name.rpartition(".")[2]
                 raise pickle.PicklingError(f"the compiled module {module} cannot go along")
             self.modules.add(name)
-        return super().reducer_override(obj)
+        return cloudpickle.Pickler.reducer_override(self, obj)
 
 
 def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[bytes], set[str]]:

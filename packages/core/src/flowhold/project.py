@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 __all__ = ["is_installed", "main_script", "own_modules", "registered_script", "registering"]
 
@@ -43,13 +44,13 @@ def _own_script(file: str) -> Path | None:
     return None if is_installed(path) else path
 
 
-def own_modules(folder: Path) -> dict[str, Path]:
+def own_modules(folder: Path) -> Mapping[str, Path]:
     """Return the loaded modules with a ``.py`` file below a folder: file by module name, sorted.
 
     What is installed there, Python and its packages among it, is not the user's own.
     """
     # Many flows are stored one after another, with hundreds of modules loaded that do not change.
-    return dict(_own_modules(str(folder), tuple(sys.modules)))
+    return MappingProxyType(_own_modules(str(folder), tuple(sys.modules)))
 
 
 @lru_cache(maxsize=8)
