@@ -161,7 +161,8 @@ def client(**options):
         "timeout": 30,
         "retries": 3,
     }
-    return make_client(options.pop("options", {}), **{**given, **options})
+    container, settings = options.pop("container", "flows"), options.pop("options", {})
+    return make_client(container, settings, **{**given, **options})
 
 
 def test_a_client_is_made_once_for_each_configuration():
@@ -176,8 +177,9 @@ def test_a_client_is_made_once_for_each_configuration():
         client(retries=1),
         client(options={"connection_verify": False}),
         client(connection_string=string("a")),
+        client(container="results", credential=credential),
     ]
-    assert len({id(made) for made in (*others, clients[0])}) == 7
+    assert len({id(made) for made in (*others, clients[0])}) == 8
 
 
 def test_stores_of_one_account_share_their_connections(azure_server):

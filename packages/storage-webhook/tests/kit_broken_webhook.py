@@ -41,8 +41,8 @@ class VerifySaysYes(Good):
 
 
 class WritesValuesDown(Good):
-    def _describe(self, names=()):
-        document = super()._describe(names)
+    def _describe(self):
+        document = super()._describe()
         return {**document, "options": render(document["options"], os.environ, {})}
 
     @classmethod

@@ -38,20 +38,20 @@ class RemoteStore(GoodStore):
 
 
 class LosesOption(Good):
-    def _describe(self, names=()):
-        document = super()._describe(names)
+    def _describe(self):
+        document = super()._describe()
         document["options"].pop("colour")
         return document
 
 
 class LosesLabels(Good):
-    def _describe(self, names=()):
-        return {**super()._describe(names), "labels": []}
+    def _describe(self):
+        return {**super()._describe(), "labels": []}
 
 
 class LosesOptOut(Good):
-    def _describe(self, names=()):
-        return {**super()._describe(names), "add_default_labels": True}
+    def _describe(self):
+        return {**super()._describe(), "add_default_labels": True}
 
 
 class LosesDigest(Good):
@@ -158,8 +158,8 @@ class DeleteLeavesObject(Good):
 
 
 class ReferencesAll(Good):
-    def _describe(self, names=()):
-        return {**super()._describe(names), "all": [*self._records]}
+    def _describe(self):
+        return {**super()._describe(), "all": [*self._records]}
 
 
 class IgnoresResult(Good):

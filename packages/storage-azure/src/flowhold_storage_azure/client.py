@@ -12,7 +12,7 @@ from flowhold.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from azure.storage.blob import BlobServiceClient
+    from azure.storage.blob import BlobServiceClient, ContainerClient
 
 __all__ = ["VARIABLE", "check_account_url", "make_client"]
 
@@ -28,6 +28,7 @@ _COMPLETE = re.compile(
 
 
 def make_client(
+    container: str,
     options: Mapping[str, Any],
     *,
     connection_string: str | None,
@@ -35,13 +36,14 @@ def make_client(
     credential: Any,
     timeout: float,
     retries: int,
-) -> BlobServiceClient:
-    """Return the client of an account.
+) -> ContainerClient:
+    """Return the client of a container, which shares the connections of its account.
 
     The account is that of the first that is given of: the connection string, the variable
     AZURE_STORAGE_CONNECTION_STRING, the URL.
 
     Args:
+        container: Its name.
         options: Arguments of ``BlobServiceClient``.
         connection_string: With a key or signature, or without for `credential`.
         account_url: As ``https://ACCOUNT.blob.core.windows.net``.
@@ -60,7 +62,7 @@ def make_client(
             f"connection_string_secret, the variable {VARIABLE} or account_url",
             hint=f"set {VARIABLE}, or give one of the others",
         )
-    return shared_client(
+    account = shared_client(
         _make,
         "AZURE_",
         options=dict(options),
@@ -70,6 +72,11 @@ def make_client(
         timeout=timeout,
         retries=retries,
     )
+    return shared_client(_of_account, (), account=account, container=container)
+
+
+def _of_account(account: BlobServiceClient, container: str) -> ContainerClient:
+    return account.get_container_client(container)
 
 
 def check_account_url(url: str | None) -> str | None:

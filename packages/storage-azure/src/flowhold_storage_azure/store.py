@@ -77,7 +77,8 @@ class AzureStore(RemoteStore):
         return {**super().__getstate__(), "_connection_string": None, "_credential": None}
 
     def _make_client(self, secret: str | None) -> ContainerClient:
-        account = make_client(
+        return make_client(
+            self.bucket,
             {
                 "max_single_put_size": _MOST_IN_ONE,
                 "max_single_get_size": _MOST_IN_ONE,
@@ -90,7 +91,6 @@ class AzureStore(RemoteStore):
             timeout=self.timeout,
             retries=self.retries,
         )
-        return account.get_container_client(self.bucket)
 
     def _path(self, key: str) -> str:
         path = super()._path(key)

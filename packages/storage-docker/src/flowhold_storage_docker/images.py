@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from platform import python_version_tuple
@@ -287,9 +287,9 @@ class ImageStorage(PackedStorage):
             platform=self.platform,
         )
 
-    def _describe(self, names: Iterable[str] = ()) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         built = {"image": self._image.to_json()} if self._image else {}
-        return {**super()._describe(names), **built}
+        return {**super()._describe(), **built}
 
     def _restore(self, document: Mapping[str, Any]) -> None:
         super()._restore(document)

@@ -244,8 +244,9 @@ class Storage(ABC):
 
     def references(self) -> list[Reference]:
         """Return a reference for each flow; call :meth:`build` before."""
+        described = self._describe()
         return [
-            record.to_reference(name, self._describe([name]))
+            record.to_reference(name, {**described, **self._carried([name])})
             for name, record in self._records.items()
         ]
 
@@ -281,7 +282,7 @@ class Storage(ABC):
             ConfigurationError: An option is not a JSON value; the message names it.
         """
         flows = {name: record.to_json() for name, record in self._records.items()}
-        return {**self._describe(flows), "flows": flows}
+        return {**self._describe(), **self._carried(flows), "flows": flows}
 
     @staticmethod
     def deserialize(document: Mapping[str, Any]) -> Storage:
@@ -313,9 +314,13 @@ class Storage(ABC):
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"this is not a serialized storage: {error}") from error
 
-    def _describe(self, names: Iterable[str] = ()) -> dict[str, Any]:
-        """Return what :meth:`serialize` returns, with what the options hold of these flows only."""
+    def _describe(self) -> dict[str, Any]:
+        """Return what :meth:`serialize` returns, without flows."""
         return documents.describe(self)
+
+    def _carried(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return what :meth:`serialize` has of these flows besides their records."""
+        return {}
 
     def __repr__(self) -> str:
         options = {name: getattr(self, name) for name in self.shown}

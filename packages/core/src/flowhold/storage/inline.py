@@ -100,7 +100,7 @@ class Bytes(ObjectStorage):
     def _free_location(self, name: str, sha256: str) -> str:
         return name
 
-    def _describe(self, names: Iterable[str] = ()) -> dict[str, Any]:
+    def _carried(self, names: Iterable[str]) -> dict[str, Any]:
         self._build()
         objects = {name: base64.b64encode(self._objects[name]).decode() for name in names}
-        return {**super()._describe(names), "objects": objects}
+        return {"objects": objects}
