@@ -35,6 +35,10 @@ class Contender:
 
 
 class Flowhold(Contender):
+    def __init__(self, settings) -> None:
+        super().__init__(settings)
+        self.flows = tempfile.mkdtemp()  # which is there, as the folder of the archives
+
     def make(self):
         from flowhold.loading import load_script
         from flowhold.storage import Local
@@ -42,7 +46,7 @@ class Flowhold(Contender):
         os.environ["FLOWHOLD_CACHE_DIR"] = str(self.folder / "out" / "cache")
         script = str(self.tree / "flow.py")
         self.storage = Local(
-            self.folder / "flows",
+            self.flows,
             stored_as_script=True,
             local_script_path=script,
             include=["data/"],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 
 import pytest
+import zstandard
 
 from flowhold import bundles
 from flowhold.bundles import collect, pack
@@ -92,14 +94,14 @@ def test_a_malformed_pattern_is_a_configuration_error(root, where, pattern):
 
 
 def test_the_same_files_give_the_same_bytes_wherever_and_whenever(root, tmp_path):
-    entries = collect(root, ["*"])
-    first = b"".join(pack(root, entries))
+    entries, first = pack(root, ["*"])
+    assert collect(root, ["*"]) == entries
     other = tmp_path / "elsewhere"
     for path in reversed(FILES):  # another order on the disk, other times
         write(other, {path: FILES[path]})
         os.utime(other / path, (1, 1))
-    assert collect(other, ["*"]) == entries
-    assert b"".join(pack(other, entries)) == first
+    again, second = pack(other, ["*"])
+    assert (again, b"".join(second)) == (entries, b"".join(first))
     (other / "flow.py").write_text("print(1)")
     assert collect(other, ["*"]) != entries
 
@@ -198,19 +200,42 @@ def test_names_that_cannot_be_stored_everywhere_are_refused_in_printable_text(ro
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("change", ["edit", "grow", "shrink", "remove", "folder"])
-def test_a_file_that_changes_meanwhile_is_named_and_nothing_is_packed(root, change):
-    entries = collect(root, ["*"])
-    target = root / "flow.py"
-    text = {"edit": "Print()", "grow": "print()" * 99_999, "shrink": ""}.get(change)
-    target.unlink()
-    if change == "folder":
-        target.mkdir()
-    elif text is not None:
-        target.write_text(text)
+@pytest.fixture
+def change(monkeypatch):
+    """Change a file just before it is read."""
+
+    def prepare(target, text):
+        def changing(name, *args):
+            if str(name) == str(target):
+                target.unlink()
+                if text is None:
+                    target.mkdir()
+                elif text != "remove":
+                    target.write_text(text)
+            return open(name, *args)
+
+        monkeypatch.setattr(bundles, "open", changing, raising=False)
+
+    return prepare
+
+
+@pytest.mark.parametrize("taken", [collect, pack])
+@pytest.mark.parametrize(
+    "text", ["print()" * 99_999, "", "remove", None], ids=["grow", "shrink", "remove", "folder"]
+)
+def test_a_file_that_changes_meanwhile_is_named_and_nothing_is_packed(root, change, text, taken):
+    change(root / "flow.py", text)
     with pytest.raises(SerializationError, match=r"flow\.py changed") as caught:
-        pack(root, entries)
+        taken(root, ["*"])
     assert caught.value.hint == "try again"
+
+
+def test_what_is_packed_is_what_was_digested(root, change):
+    text = FILES["flow.py"].upper()
+    change(root / "flow.py", text)
+    entries, frame = pack(root, ["flow.py"])
+    assert [entry.sha256 for entry in entries] == [hashlib.sha256(text.encode()).hexdigest()]
+    assert zstandard.decompress(b"".join(frame)) == text.encode()
 
 
 def test_an_unreadable_folder_is_named(root, monkeypatch):

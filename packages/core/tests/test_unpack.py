@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flowhold.bundles import Entry, check_paths, collect, pack, read_entries, unpack
+from flowhold.bundles import Entry, check_paths, pack, read_entries, unpack
 from flowhold.errors import IntegrityError, SerializationError
 
 
@@ -50,8 +50,8 @@ def test_what_is_packed_comes_out_the_same(tmp_path_factory, contents):
     for path, data in contents.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
-    entries = collect(root, [], contents)
-    body = b"".join(pack(root, entries))
+    entries, frame = pack(root, [], contents)
+    body = b"".join(frame)
     unpack(memoryview(body), read_entries([each.to_json() for each in entries]), folder)
     assert files_in(folder) == contents
 

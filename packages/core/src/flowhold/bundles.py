@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import re
+import stat
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ __all__ = ["Entry", "collect", "pack", "read_entries", "unpack"]
 NEVER = ["__pycache__/", "*.pyc", ".git", ".venv"]
 _SECRET = [".env*", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*"]
 _SECRET += [".netrc", ".npmrc", ".pypirc", "credentials*", "secrets.*"]
+_LIKE_SECRET = re.compile("|".join(map(fnmatch.translate, _SECRET))).match
+_UNUSABLE = re.compile(r"[\x00-\x1f\\]").search
 _BIG = 50 << 20
 _CHUNK = 1 << 20
 
@@ -40,7 +44,17 @@ class Entry:
 
 
 def collect(root: Path, include: Sequence[str], always: Iterable[str] = ()) -> list[Entry]:
-    """Return the files to store, sorted by path.
+    """Return the files that :func:`pack` would pack, sorted by path.
+
+    Arguments and errors are those of :func:`pack`.
+    """
+    return [_read(root, path, status) for path, status in _chosen(root, include, always)]
+
+
+def pack(
+    root: Path, include: Sequence[str], always: Iterable[str] = ()
+) -> tuple[list[Entry], list[bytes]]:
+    """Return the files to store, sorted by path, and their bytes as one zstd frame, in buffers.
 
     Args:
         root: Folder to which paths and patterns are relative; ``.flowholdignore`` in it is
@@ -50,8 +64,26 @@ def collect(root: Path, include: Sequence[str], always: Iterable[str] = ()) -> l
 
     Raises:
         ConfigurationError: A pattern is malformed, or takes no file that is there.
-        SerializationError: A file cannot be read or its name cannot be stored.
+        SerializationError: A file cannot be read, its name cannot be stored, or it changes
+            meanwhile.
     """
+    from zstandard import ZstdCompressor
+
+    chosen = _chosen(root, include, always)
+    size = sum(status.st_size for _, status in chosen)
+    compressor = ZstdCompressor(level=3).compressobj(size=size)
+    parts: list[bytes] = []
+    entries = [
+        _read(root, path, status, lambda chunk: parts.append(compressor.compress(chunk)))
+        for path, status in chosen
+    ]
+    return entries, [part for part in [*parts, compressor.flush()] if part]
+
+
+def _chosen(
+    root: Path, include: Sequence[str], always: Iterable[str]
+) -> list[tuple[str, os.stat_result]]:
+    """Return the paths of the files to store, sorted, each with its status."""
     from pathspec import GitIgnoreSpec
 
     ignore = root / ".flowholdignore"
@@ -73,36 +105,10 @@ def collect(root: Path, include: Sequence[str], always: Iterable[str] = ()) -> l
                 hint="patterns are relative to the script's folder, as in a .gitignore",
             )
     paths = sorted({*wanted.match_files(found), *always})
-    entries = [_entry(root, path) for path in paths]
+    chosen = [(path, _status(root, path)) for path in paths]
     check_paths(paths)
-    _warn(entries)
-    return entries
-
-
-def pack(root: Path, entries: Sequence[Entry]) -> list[bytes]:
-    """Return the files' bytes as one zstd frame, in buffers.
-
-    Raises:
-        SerializationError: A file changed since it was collected.
-    """
-    from zstandard import ZstdCompressor, ZstdError
-
-    compressor = ZstdCompressor(level=3).compressobj(size=sum(entry.size for entry in entries))
-    parts = []
-    for entry in entries:
-        digest = hashlib.sha256()
-        try:
-            with open(os.path.join(root, entry.path), "rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-                    parts.append(compressor.compress(chunk))
-        except (OSError, ZstdError):
-            digest = hashlib.sha256(b"gone, or larger than it was")
-        if digest.hexdigest() != entry.sha256:
-            raise SerializationError(
-                f"{entry.path} changed while it was being stored", hint="try again"
-            )
-    return [part for part in [*parts, compressor.flush()] if part]
+    _warn({path: status.st_size for path, status in chosen})
+    return chosen
 
 
 def read_entries(files: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -185,8 +191,7 @@ def check_paths(paths: Sequence[str]) -> None:
             too_long = any(len(part.encode()) > 255 for part in parts) or len(path.encode()) > 1024
         except UnicodeEncodeError:
             too_long = True
-        bad_part = any(part in ("", ".", "..") for part in parts)
-        if too_long or bad_part or "\\" in path or any(ord(char) < 32 for char in path):
+        if too_long or not {"", ".", ".."}.isdisjoint(parts) or _UNUSABLE(path):
             raise SerializationError(
                 f"the file name {path[:200]!r} cannot be stored", hint="rename it"
             )
@@ -206,7 +211,7 @@ def check_paths(paths: Sequence[str]) -> None:
 
 def _walk(root: Path, unwanted: Any) -> Iterator[str]:
     def refuse(error: OSError) -> None:
-        raise SerializationError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise _unreadable(error.filename, error) from error
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         base = Path(folder).relative_to(root).as_posix()
@@ -219,36 +224,65 @@ def _walk(root: Path, unwanted: Any) -> Iterator[str]:
                 yield below + name
 
 
-def _entry(root: Path, path: str) -> Entry:
-    source = root / path
-    if source.is_symlink() and not source.resolve().is_relative_to(root.resolve()):
-        raise SerializationError(
-            f"{path} is a link out of {root}", hint="copy what it leads to, or leave it out"
-        )
-    if not source.is_file():
+def _status(root: Path, path: str) -> os.stat_result:
+    """Return the status of a file, or of the file below the root that a link leads to."""
+    # With a slash at its end a link to a folder would be taken for that folder.
+    source = os.path.join(root, path.rstrip("/"))
+    try:
+        status = os.lstat(source)
+        if stat.S_ISLNK(status.st_mode):
+            if not Path(source).resolve().is_relative_to(root.resolve()):
+                raise SerializationError(
+                    f"{path} is a link out of {root}", hint="copy what it leads to, or leave it out"
+                )
+            status = os.stat(source)
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    if status is None or not stat.S_ISREG(status.st_mode):
         raise SerializationError(f"{path} is not a file", hint="leave it out of include=")
-    digest = hashlib.sha256()
+    return status
+
+
+def _read(
+    root: Path,
+    path: str,
+    status: os.stat_result,
+    take: Callable[[bytes], object] | None = None,
+) -> Entry:
+    """Read a file once, and give what is read to a function too."""
+    from zstandard import ZstdError
+
+    source, digest, size = os.path.join(root, path), hashlib.sha256(), 0
     try:
         with open(source, "rb") as file:
-            status = os.fstat(file.fileno())
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-            size = file.tell()
-    except OSError as error:
-        raise SerializationError(f"{source} cannot be read: {error.strerror}") from error
+                size += len(chunk)
+                if take:
+                    take(chunk)
+    except PermissionError as error:
+        raise _unreadable(source, error) from error
+    except (OSError, ZstdError):
+        size = -1
+    if size != status.st_size:
+        raise SerializationError(f"{path} changed while it was being stored", hint="try again")
     return Entry(path, size, digest.hexdigest(), bool(status.st_mode & 0o100))
 
 
-def _warn(entries: Sequence[Entry]) -> None:
-    from pathspec import GitIgnoreSpec
+def _unreadable(source: str, error: OSError) -> SerializationError:
+    return SerializationError(f"{source} cannot be read: {error.strerror}")
 
-    secret = list(GitIgnoreSpec.from_lines(_SECRET).match_files(entry.path for entry in entries))
+
+def _warn(sizes: Mapping[str, int]) -> None:
+    secret = [path for path in sizes if any(map(_LIKE_SECRET, path.split("/")))]
     if secret:
         warnings.warn(
             f"these files look like secrets and are stored: {', '.join(secret)}", stacklevel=4
         )
-    total = sum(entry.size for entry in entries)
+    total = sum(sizes.values())
     if total > _BIG:
-        largest = sorted(entries, key=lambda entry: -entry.size)[:3]
-        listed = ", ".join(f"{entry.path} ({entry.size >> 20} MiB)" for entry in largest)
+        largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
+        listed = ", ".join(f"{path} ({sizes[path] >> 20} MiB)" for path in largest)
         warnings.warn(f"{total >> 20} MiB of files are stored; the largest: {listed}", stacklevel=4)

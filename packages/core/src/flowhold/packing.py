@@ -69,7 +69,10 @@ class Packing:
         elif self.include is None:
             digest.update(self._path().read_bytes())
         if self.include is not None:
-            digest.update(seal({"files": [entry.to_json() for entry in self._entries()]}))
+            from flowhold.bundles import collect
+
+            entries = collect(self._path().parent, self.include, self._always())
+            digest.update(seal({"files": [entry.to_json() for entry in entries]}))
             digest.update(self._path().name.encode())
         return digest.hexdigest()
 
@@ -93,19 +96,18 @@ class Packing:
         if self.include is not None:
             from flowhold.bundles import pack
 
-            path, entries = self._path(), self._entries()
-            body += pack(path.parent, entries)
+            path = self._path()
+            entries, frame = pack(path.parent, self.include, self._always())
+            body += frame
             header |= {"script": path.name, "files": [entry.to_json() for entry in entries]}
             if not self.as_script:
                 header["modules"] = _relative(path.parent)
         return Payload(kind, [seal({**header, "kind": kind}), *body], recorded)
 
-    def _entries(self) -> list[Any]:
-        from flowhold.bundles import collect
-
-        root = self._path().parent
-        always = {self._path().name, *_relative(root).values()} if self.as_script else set()
-        return collect(root, self.include or (), always)
+    def _always(self) -> set[str]:
+        """Return the paths of the files to store whatever `include` says."""
+        path = self._path()
+        return {path.name, *_relative(path.parent).values()} if self.as_script else set()
 
     def _path(self) -> Path:
         if self.script is None:
