@@ -103,24 +103,27 @@ class Claim:
         return PluginLoadError(message, storage=self.name, hint=hint)
 
 
-def installed(kind: str, name: str | None = None) -> list[Claim]:
+def installed(kind: str | None = None, name: str | None = None) -> list[Claim]:
     """Return the claims of installed distributions, from metadata alone, without our own.
 
     Args:
-        kind: Of what.
+        kind: Of what; None of everything, in the order of `GROUPS`.
         name: Only claims to this name.
     """
-    claims = []
+    found: dict[str, list[Claim]] = {group: [] for group in GROUPS.values()}
+    kinds = {group: each for each, group in GROUPS.items() if kind in (None, each)}
     for point in _points():
         group, _, api = point.group.rpartition(".v")
-        wanted = group == GROUPS[kind] and name in (None, point.name)
+        wanted = group in kinds and name in (None, point.name)
         if wanted and api.isdecimal() and point.value != _builtin.__name__:
             source = Source(point)
-            claims.append(Claim(kind, point.name, point.value, source, int(api), point))
+            claim = Claim(kinds[group], point.name, point.value, source, int(api), point)
+            found[group].append(claim)
+    claims = [claim for of_group in found.values() for claim in of_group]
     if all(claim.api == API for claim in claims):
         return claims
-    ready = {(claim.name, claim.distribution) for claim in claims if claim.api == API}
-    return [c for c in claims if c.api == API or (c.name, c.distribution) not in ready]
+    ready = {(c.kind, c.name, c.distribution) for c in claims if c.api == API}
+    return [c for c in claims if c.api == API or (c.kind, c.name, c.distribution) not in ready]
 
 
 def _points() -> list[EntryPoint]:

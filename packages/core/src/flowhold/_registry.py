@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 
 from flowhold import _builtin, hookspecs, settings
-from flowhold._claims import GROUPS, Claim, OwnSource, check_enabled, installed, pick
+from flowhold._claims import Claim, OwnSource, check_enabled, installed, pick
 from flowhold.errors import (
     FlowholdError,
     PluginConflictError,
@@ -61,13 +61,24 @@ class Registry:
             left = {key: own for key, own in self._direct.items() if own[0].plugin != name}
             self._direct = left
 
-    def find(self, kind: str, name: str) -> tuple[Claim, StorageInfo]:
-        """Return who has that name, importing only that plugin."""
+    def find(
+        self, kind: str, name: str, known: list[Claim] | None = None
+    ) -> tuple[Claim, StorageInfo]:
+        """Return who has that name, importing only that plugin.
+
+        Args:
+            kind: Of what it is the name.
+            name: The name.
+            known: All claims, where they were read before.
+        """
         disabled = check_enabled(kind, name)
         with self.lock:
-            if known := self._direct.get((kind, name)) or self._found.get((kind, name)):
-                return known
-            claims = installed(kind, name)
+            if found := self._direct.get((kind, name)) or self._found.get((kind, name)):
+                return found
+            if known is None:
+                claims = installed(kind, name)
+            else:
+                claims = [c for c in known if c.point and (c.kind, c.name) == (kind, name)]
             # What else is there is told in an error, and read for nothing else.
             every = [] if claims else self.claims()
             names = {claim.name for claim in every if claim.kind == kind} - disabled
@@ -81,9 +92,9 @@ class Registry:
             found = self._found[kind, name] = (claim, offers[kind, name][1])
             return found
 
-    def load_class(self, kind: str, name: str) -> Any:
-        """Return the class of a storage or object store."""
-        claim, info = self.find(kind, name)
+    def load_class(self, kind: str, name: str, known: list[Claim] | None = None) -> Any:
+        """Return the class of a storage or object store; arguments as of :meth:`find`."""
+        claim, info = self.find(kind, name, known)
         target = str(info.storage_class if kind == "storage" else info.object_store_class)
         try:
             found = resolve_name(target)
@@ -96,7 +107,7 @@ class Registry:
     def claims(self) -> list[Claim]:
         """Return all claims; those without entry points come first."""
         direct = [claim for claim, _ in self._direct.values()]
-        return [*direct, *(claim for kind in GROUPS for claim in installed(kind))]
+        return [*direct, *installed()]
 
     def check(self, claim: Claim, claims: list[Claim], *, load: bool) -> None:
         """Raise what using a claim would raise; import nothing unless `load`."""
@@ -108,7 +119,7 @@ class Registry:
                 raise PluginConflictError(message, hint=f"uninstall {claim.distribution}")
             pick(claim.kind, claim.name, [peer for peer in peers if peer.api == claim.api])
         if load and claim.kind != "plugin":
-            self.load_class(claim.kind, claim.name)
+            self.load_class(claim.kind, claim.name, claims)
         elif load:
             self._load(claim)
 
