@@ -143,6 +143,11 @@ class Registry:
             if answer is not None:
                 yield answer
 
+    def is_heard(self, hook_name: str) -> bool:
+        """Whether any plugin implements a hook."""
+        self._load_plugins()
+        return bool(getattr(self.manager.hook, hook_name).get_hookimpls())
+
     def _load_plugins(self) -> None:
         """Import once what is not a storage; what cannot be used is logged and left out."""
         with self.lock:

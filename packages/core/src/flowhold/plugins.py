@@ -120,6 +120,11 @@ def call_all(hook_name: str, **arguments: Any) -> list[Any]:
     return list(_registry().answers(hook_name, arguments))
 
 
+def is_heard(hook_name: str) -> bool:
+    """Whether any plugin implements a hook."""
+    return _registry().is_heard(hook_name)
+
+
 def taken() -> set[str]:
     """Return the names and URL schemes that a new plugin cannot have; imports no plugin."""
     from flowhold._claims import EXTRAS

@@ -6,11 +6,12 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 __all__ = ["is_installed", "main_script", "own_modules", "registered_script", "registering"]
 
@@ -49,14 +50,38 @@ def own_modules(folder: Path) -> Mapping[str, Path]:
 
     What is installed there, Python and its packages among it, is not the user's own.
     """
-    # Many flows are stored one after another, with hundreds of modules loaded that do not change.
-    return MappingProxyType(_own_modules(str(folder), tuple(sys.modules)))
+    # Many flows are stored one after another, with a thousand modules loaded that do not change.
+    number, last = _loaded()
+    known = _known.get(str(folder))
+    if known is None or known.number != number or known.last is not last:
+        while len(_known) >= 8:
+            _known.pop(next(iter(_known)), None)
+        known = _known[str(folder)] = _Known(number, last, _own_modules(str(folder)))
+    return MappingProxyType(known.modules)
 
 
-@lru_cache(maxsize=8)
-def _own_modules(folder: str, names: tuple[str, ...]) -> dict[str, Path]:
+class _Known(NamedTuple):
+    number: int
+    last: Any
+    modules: dict[str, Path]
+
+
+_known: dict[str, _Known] = {}
+
+
+def _loaded() -> tuple[int, Any]:
+    """Return what changes with the modules that are loaded: their number, and the last one.
+
+    What is imported comes last, and is another object if it was there before.
+    """
+    with suppress(RuntimeError):  # another thread is importing
+        return len(sys.modules), sys.modules.get(next(reversed(sys.modules)))
+    return 0, object()
+
+
+def _own_modules(folder: str) -> dict[str, Path]:
     found = {}
-    for name in sorted(names):
+    for name in sorted(sys.modules.copy()):
         file = getattr(sys.modules.get(name), "__file__", None)
         if isinstance(file, str) and file.endswith(".py") and name.partition(".")[0] != "flowhold":
             path = Path(os.path.abspath(file))

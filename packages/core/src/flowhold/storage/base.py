@@ -221,9 +221,10 @@ class Storage(ABC):
             ObjectExistsError: Another object is at a flow's location already.
         """
         self._build()
-        # Options that are no JSON make references impossible, which is no reason to fail here.
-        with suppress(ConfigurationError):
-            plugins.call_all("flowhold_built", storage=self, references=self.references())
+        if plugins.is_heard("flowhold_built"):
+            # Options that are no JSON make references impossible, which is no reason to fail here.
+            with suppress(ConfigurationError):
+                plugins.call_all("flowhold_built", storage=self, references=self.references())
         return self
 
     def as_loaded(self, reference: Reference) -> Reference:
