@@ -82,7 +82,10 @@ class RemoteStore(ObjectStore):
 
     @property
     def client(self) -> Any:
-        """The SDK's client: this process's, and of the credentials that the secret has now."""
+        """The SDK's client: this process's, and of the credentials that the secret has now.
+
+        It is made anew after an error that its connection may have had.
+        """
         return self._connect()[0]
 
     @contextmanager
