@@ -147,7 +147,12 @@ def test_a_defect_is_an_internal_error_in_two_lines(process):
     assert "--debug" in second
 
 
-def test_an_interrupt_ends_with_130(process):
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "asked to end")],
+    ids=["interrupt", "SIGTERM"],
+)
+def test_a_signal_ends_with_128_and_its_number(process, number, code, said):
     Path("slow.py").write_text(
         "import pathlib, time\nfrom flowhold import flow\n"
         "@flow\ndef slow():\n    pathlib.Path('started').touch()\n    time.sleep(100)\n"
@@ -160,9 +165,21 @@ def test_an_interrupt_ends_with_130(process):
         while not Path("started").exists():
             assert running.poll() is None
             time.sleep(0.01)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         _, err = running.communicate(timeout=60)
-    assert (running.returncode, err) == (130, "error: interrupted\n")
+    assert (running.returncode, err) == (code, f"error: {said}\n")
+
+
+def test_processes_that_run_tasks_can_be_told_to_end(process):
+    Path("slow.py").write_text(
+        "import os, signal, time\nfrom flowhold import flow, Flow, task\n"
+        "@task\ndef end():\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(100)\n"
+        "with Flow('ended') as ended:\n    end()\n"
+    )
+    code, _, err = process("run", "slow.py", "--executor", "processes")
+    assert code == 1
+    assert "a worker process died" in err
+    assert "Traceback" not in err
 
 
 def test_a_reader_that_goes_away_is_no_error(process):

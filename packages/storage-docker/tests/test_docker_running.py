@@ -394,25 +394,25 @@ RUN = """
 import signal, sys
 # Where tests run in the background, their children would not hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from flowhold.reference import Reference
-from flowhold.loading import env_runner_of
-env_runner_of(Reference.from_json(open(sys.argv[1]).read())).run()
+from flowhold.cli import main
+sys.argv[0] = "flowhold"
+main()
 """
 
 
-def test_an_interrupted_run_leaves_no_container(storage, engine):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "SIGTERM"])
+def test_a_run_that_is_ended_leaves_no_container(storage, engine, number):
     (reference,) = [it for it in storage.references() if it.flow == "wait"]
     Path("wait.json").write_text(reference.to_json())
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, "wait.json"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", RUN, "run", "wait.json"], stderr=subprocess.PIPE, text=True
     )
     with process:
         assert any("has begun" in line for line in process.stderr)
         assert len(of_flows(storage)) == 1
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(60) != 0
-    assert "KeyboardInterrupt" in said
+        process.send_signal(number)
+        process.stderr.read()
+        assert process.wait(60) == 128 + number
     assert of_flows(storage) == []
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
+from types import FrameType
 
 __all__ = ["collect_as_usual", "main"]
 
 _USUAL = gc.get_threshold()
-_INTERRUPTED = 130
+_INTERRUPTED = (130, 143)
 
 
 def main() -> None:
@@ -19,12 +21,14 @@ def main() -> None:
     gc.set_threshold(500_000)
     from flowhold.cli.app import run
 
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
     arguments = sys.argv[1:]
     code = run(arguments)
     if "--json" in arguments and sys.stderr is not None:
         # The document is out; what is printed while Python exits must not come behind it.
         os.dup2(2, 1)
-    if code == _INTERRUPTED:
+    if code in _INTERRUPTED:
         # Requests that nobody waits for any more must not keep the process.
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError, ValueError):
@@ -34,6 +38,17 @@ def main() -> None:
         # No flow has run: what is left needs no last look before Python frees it.
         gc.freeze()
     sys.exit(code)
+
+
+def _end(number: int, _frame: FrameType | None, _own: int = os.getpid()) -> None:
+    """End as after an interrupt: what was begun, a container for example, is not left behind."""
+    from flowhold.cli.failures import Terminated
+
+    if os.getpid() == _own:
+        raise Terminated
+    # The workers of an executor end as they do elsewhere.
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def collect_as_usual() -> None:

@@ -13,7 +13,7 @@ from flowhold.environment import place
 from flowhold.errors import ConfigurationError, FlowholdError
 from flowhold.redaction import mask
 
-__all__ = ["Failure", "describe", "explain", "outline", "show_traceback"]
+__all__ = ["Failure", "Terminated", "describe", "explain", "outline", "show_traceback"]
 
 _OPTIONS = {
     "allow_unverified=True": "--allow-unverified",
@@ -21,6 +21,10 @@ _OPTIONS = {
     "overwrite=True": "-o overwrite=true",
     "stored_as_script=True": "--script",
 }
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which programs ask a process to end."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ def _explain(error: BaseException) -> Failure:
         for option, flag in _OPTIONS.items():
             hint = hint and hint.replace(option, flag)
         return Failure(kind, str(error), hint, 2 if isinstance(error, ConfigurationError) else 1)
+    if isinstance(error, Terminated):
+        return Failure(kind, "asked to end", None, 143)
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return Failure("KeyboardInterrupt", "interrupted", None, 130)
     if isinstance(error, OSError) and error.filename is not None:
