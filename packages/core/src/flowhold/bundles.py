@@ -262,11 +262,12 @@ def _read(
                 size += len(chunk)
                 if take:
                     take(chunk)
+            edited = os.fstat(file.fileno()).st_mtime_ns != status.st_mtime_ns
     except PermissionError as error:
         raise _unreadable(source, error) from error
     except (OSError, ZstdError):
-        size = -1
-    if size != status.st_size:
+        edited = True
+    if edited or size != status.st_size:
         raise SerializationError(f"{path} changed while it was being stored", hint="try again")
     return Entry(path, size, digest.hexdigest(), bool(status.st_mode & 0o100))
 
