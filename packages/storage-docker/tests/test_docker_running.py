@@ -400,8 +400,12 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "SIGTERM"])
-def test_a_run_that_is_ended_leaves_no_container(storage, engine, number):
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(signal.SIGINT, "error: interrupted"), (signal.SIGTERM, "error: asked to end")],
+    ids=["interrupt", "SIGTERM"],
+)
+def test_a_run_that_is_ended_leaves_no_container(storage, engine, number, words):
     (reference,) = [it for it in storage.references() if it.flow == "wait"]
     Path("wait.json").write_text(reference.to_json())
     process = subprocess.Popen(
@@ -411,8 +415,9 @@ def test_a_run_that_is_ended_leaves_no_container(storage, engine, number):
         assert any("has begun" in line for line in process.stderr)
         assert len(of_flows(storage)) == 1
         process.send_signal(number)
-        process.stderr.read()
+        said = process.stderr.read()
         assert process.wait(60) == 128 + number
+    assert words in said
     assert of_flows(storage) == []
 
 
