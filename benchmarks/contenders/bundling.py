@@ -37,7 +37,8 @@ class Contender:
 class Flowhold(Contender):
     def __init__(self, settings) -> None:
         super().__init__(settings)
-        self.flows = tempfile.mkdtemp()  # which is there, as the folder of the archives
+        # It is there, as the folder of the archives is.
+        self.flows = tempfile.TemporaryDirectory()
 
     def make(self):
         from flowhold.loading import load_script
@@ -46,7 +47,7 @@ class Flowhold(Contender):
         os.environ["FLOWHOLD_CACHE_DIR"] = str(self.folder / "out" / "cache")
         script = str(self.tree / "flow.py")
         self.storage = Local(
-            self.flows,
+            self.flows.name,
             stored_as_script=True,
             local_script_path=script,
             include=["data/"],
