@@ -30,7 +30,7 @@ def record(modules: Iterable[str] = ()) -> dict[str, Any]:
     Returns:
         ``{"python": "3.11.7", "packages": {"flowhold": "0.1.0", …}}``
     """
-    here = _own()
+    here = _plain()
     packages = dict(here["packages"])
     for top in {name.partition(".")[0] for name in modules}:
         if top not in sys.stdlib_module_names and not top.startswith(("flowhold", "__")):
@@ -47,7 +47,7 @@ def difference(recorded: Mapping[str, Any] | None, *, own: bool = True) -> list[
         recorded: What :func:`record` returned where the flow was stored.
         own: Also tell of Flowhold itself and of cloudpickle.
     """
-    if recorded == _own():
+    if recorded == _plain():
         return []
     lines = []
     recorded = recorded if isinstance(recorded, Mapping) else {}
@@ -112,7 +112,7 @@ def place(error: BaseException) -> str:
 
 
 @lru_cache(maxsize=1)
-def _own() -> Mapping[str, Any]:
+def _plain() -> Mapping[str, Any]:
     """Return the environment of a flow that uses no package but those that all do."""
     packages = {name: version for name in _OWN if (version := _version(name))}
     return {"python": platform.python_version(), "packages": packages}
