@@ -22,8 +22,7 @@ EXAMPLE = ROOT / "examples" / "storage-fsspec"
 TUTORIAL = ROOT / "docs" / "writing-a-storage.md"
 UV = (sys.executable, "-m", "uv")
 # What differs most from protocol to protocol.
-SAMPLE = "Store and (if_absent or whole or create or folder or at_once)"
-QUICK = "Store and (if_absent or writers)"
+SAMPLE = "Store and (if_absent or writers)"
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +73,6 @@ def sftp(tmp_path):
         yield {"KIT_URL": url, "KIT_OPTIONS": json.dumps(options)}
 
 
-each_sample = pytest.mark.parametrize(
-    "sample",
-    [pytest.param(SAMPLE, id="sample"), pytest.param(None, id="all", marks=pytest.mark.long)],
-)
-
-
 def test_the_tutorial_leads_from_nothing_to_a_flow_that_runs():
     path = re.findall(
         r"^\$ (.+)$|^<!-- \S+/(\w+)\.py -->$", TUTORIAL.read_text("utf-8"), re.MULTILINE
@@ -106,16 +99,17 @@ def test_a_new_package_is_clean(stranger, process):
         process("ruff", *check, "--isolated", "--line-length", "100", stranger / "mine" / "src")
 
 
-@each_sample
-def test_a_new_package_passes_the_kit_as_it_is(kit, sample):
-    kit("mine", sample)
+def test_a_new_package_passes_the_kit_as_it_is(kit):
+    kit("mine")
 
 
-@each_sample
-def test_the_example_passes_the_kit_in_memory_and_on_files(kit, sample):
-    kit("fsspec", sample)
+def test_the_example_passes_the_kit_in_memory_and_on_files(kit):
+    kit("fsspec")
 
 
-@each_sample
+@pytest.mark.parametrize(
+    "sample",
+    [pytest.param(SAMPLE, id="sample"), pytest.param(None, id="all", marks=pytest.mark.long)],
+)
 def test_the_example_passes_the_kit_on_a_server_of_sftp(kit, sftp, sample):
-    kit("fsspec", sample and QUICK, **sftp)
+    kit("fsspec", sample, **sftp)
