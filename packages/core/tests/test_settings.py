@@ -128,8 +128,11 @@ def test_paths_in_a_file_are_relative_to_that_file(monkeypatch, tmp_path):
 def test_paths_in_the_environment_are_relative_to_the_working_directory(monkeypatch):
     monkeypatch.setenv("FLOWHOLD_CATALOG", "flows")
     monkeypatch.setenv("FLOWHOLD_CONFIG_DIR", "conf")
-    assert settings.current().catalog == str(Path.cwd() / "flows")
-    assert settings.current().config_dir == settings.find_config_dir() == Path.cwd() / "conf"
+    Path("a").mkdir()
+    for folder in (".", "a"):
+        monkeypatch.chdir(folder)
+        assert settings.current().catalog == str(Path.cwd() / "flows")
+        assert settings.current().config_dir == settings.find_config_dir() == Path.cwd() / "conf"
 
 
 def test_a_path_may_start_with_the_home_folder(monkeypatch):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from flowhold.errors import ConfigurationError
+from flowhold.variables import beginning_with
 
 __all__ = ["check_bounds", "check_options", "secret_mapping", "shared_client"]
 
@@ -36,9 +37,9 @@ def shared_client(make: Callable[..., _T], variables: str | tuple[str, ...], **o
         variables: How the names of the environment variables begin that it looks at.
         options: Its arguments; those that are not JSON count by identity.
     """
-    names = sorted(name for name in os.environ if name.startswith(variables)) if variables else ()
-    around = [(name, os.environ.get(name)) for name in names]
-    key = (make, json.dumps([options, around], sort_keys=True, default=id))
+    prefixes = (variables,) if isinstance(variables, str) else variables
+    around = beginning_with(prefixes) if prefixes else ()
+    key = (make, json.dumps(options, sort_keys=True, default=id), around)
     with _lock:
         if key not in _clients:
             while len(_clients) >= _CLIENTS:

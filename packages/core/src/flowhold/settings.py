@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from flowhold import variables
 from flowhold.errors import ConfigurationError
 
 __all__ = [
@@ -63,6 +64,7 @@ _VARIABLES = (
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"),
     *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
 )
+_Version = tuple[int, int, int]
 BOOLS = dict.fromkeys(("1", "true", "yes", "on"), True)
 BOOLS |= dict.fromkeys(("0", "false", "no", "off"), False)
 """What text means, in lower case."""
@@ -78,7 +80,7 @@ def current(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: A file cannot be read, a name is unknown or a value has the wrong type.
     """
-    found = _found(project_file())
+    found = _found(with_project=True)
     changes = {
         name: _checked(_kind(name, "the arguments"), value, name)
         for name, value in overrides.items()
@@ -89,34 +91,34 @@ def current(**overrides: Any) -> Settings:
 
 def of_user() -> Settings:
     """Return the settings that would hold without the ``flowhold.toml`` of a project."""
-    return _found(None)
+    return _found(with_project=False)
 
 
-def _found(project: Path | None) -> Settings:
+def _found(*, with_project: bool) -> Settings:
     # Asked for often, and nearly always the same: what it is made from tells whether it is.
-    given = tuple(map(os.environ.get, _VARIABLES))
-    files = _config_file(given), project
-    return _merged(given, _working_directory(), *files, *map(_version, files))
+    given, folder = variables.named(_VARIABLES), _working_directory()
+    config = _config_file(given, folder)
+    project = _project_file(folder) if with_project else None
+    return _merged(given, folder, config, _version(stat_file(config)), project)
 
 
 @lru_cache(maxsize=16)
-def _config_file(_given: tuple[str | None, ...]) -> Path:
-    return find_config_dir() / "config.toml"
+def _config_file(_given: tuple[Any, ...], _folder: str | None) -> str:
+    return str(find_config_dir() / "config.toml")
 
 
 @lru_cache(maxsize=16)
 def _merged(
-    _given: tuple[str | None, ...],
-    _cwd: str | None,
-    config: Path,
-    project: Path | None,
-    config_version: tuple[int, ...] | None,
-    project_version: tuple[int, ...] | None,
+    _given: tuple[Any, ...],
+    _folder: str | None,
+    config: str,
+    config_version: _Version | None,
+    project: tuple[str, _Version] | None,
 ) -> Settings:
-    values: dict[str, Any] = {"config_dir": config.parent}
+    values: dict[str, Any] = {"config_dir": Path(config).parent}
     if config_version:
-        values.update(_settings_in(config, False, config_version))
-    own = _settings_in(project, True, project_version) if project and project_version else {}
+        values.update(_settings_in(config, config_version, False))
+    own = _settings_in(*project, True) if project else {}
     # A project may disable plugins, but not enable those that the user has disabled.
     disabled = (*values.get("disabled_plugins", ()), *own.get("disabled_plugins", ()))
     values.update(own, disabled_plugins=tuple(dict.fromkeys(disabled)))
@@ -140,15 +142,22 @@ def find_config_dir() -> Path:
 
 def project_file() -> Path | None:
     """Return the first ``flowhold.toml`` upwards from the working directory, if there is one."""
-    folder = _working_directory()
-    while folder:
-        # Asked for often, so without the cost of a Path for each folder.
-        file = os.path.join(folder, "flowhold.toml")
-        if stat_file(file):
-            return Path(file)
-        parent = os.path.dirname(folder)
-        folder = parent if parent != folder else None
+    found = _project_file(_working_directory())
+    return found and Path(found[0])
+
+
+def _project_file(folder: str | None) -> tuple[str, _Version] | None:
+    for path in _places(folder):
+        if version := _version(stat_file(path)):
+            return path, version
     return None
+
+
+@lru_cache(maxsize=16)
+def _places(folder: str | None) -> tuple[str, ...]:
+    """Return where a project's file can be, the nearest place first."""
+    folders = (Path(folder), *Path(folder).parents) if folder else ()
+    return tuple(str(each / "flowhold.toml") for each in folders)
 
 
 def _working_directory() -> str | None:
@@ -193,15 +202,14 @@ def _parse(path: Path) -> tuple[dict[str, Any], str]:
         return {}, "is not valid TOML" + "".join(place[-1:])
 
 
-def _version(path: Path | None) -> tuple[int, ...] | None:
+def _version(status: os.stat_result | None) -> _Version | None:
     """Return what changes with a file, None where there is none."""
-    stat = stat_file(path) if path else None
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat else None
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
 
 
 @lru_cache(maxsize=64)
-def _settings_in(path: Path, project: bool, _of: tuple[int, ...]) -> Mapping[str, Any]:
-    values = {}
+def _settings_in(file: str, _version: _Version, project: bool) -> Mapping[str, Any]:
+    path, values = Path(file), {}
     for name, value in read_toml(path).items():
         # Trees in a cache are run as they are, so a cache that came with a project is not used.
         trust = name in ("trusted_keys", "config_dir", "cache_dir")
