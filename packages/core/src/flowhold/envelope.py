@@ -21,6 +21,7 @@ MAGIC = b"FLOWHOLD"
 FORMAT = 1
 MAX_HEADER = 64 << 20
 _HEAD = struct.Struct(">8sHI")
+_decoder = json.JSONDecoder()
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
@@ -80,7 +81,8 @@ def open_envelope(data: bytes | memoryview) -> Envelope:
     if length > MAX_HEADER or _HEAD.size + length > len(view):
         raise SerializationError("the header of this stored flow is damaged or cut off")
     try:
-        header = json.loads(bytes(view[_HEAD.size : _HEAD.size + length]))
+        # As json.loads, which looks for other encodings first.
+        header = _decoder.decode(str(view[_HEAD.size : _HEAD.size + length], "utf-8"))
     except (ValueError, RecursionError) as error:
         raise SerializationError("the header of this stored flow is damaged") from error
     body = view[_HEAD.size + length :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 import urllib.parse
 import uuid
@@ -71,7 +72,7 @@ class FileStore(ObjectStore):
         """Write an object to a temporary file, then publish it under its key in one step."""
         target = self._path(key)
         with self._errors(key):
-            temporary = self._scratch() / uuid.uuid4().hex
+            temporary = os.path.join(self._scratch(), uuid.uuid4().hex)
             try:
                 with open(temporary, "xb") as file:
                     for part in iter_parts(parts):
@@ -81,7 +82,8 @@ class FileStore(ObjectStore):
                     status = os.fstat(file.fileno())
                 self._publish(temporary, target, if_absent=if_absent)
             finally:
-                temporary.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)
         return _info(key, status)
 
     def open(self, key: str) -> BinaryIO:
@@ -92,10 +94,10 @@ class FileStore(ObjectStore):
     def head(self, key: str) -> ObjectInfo:
         """Return size and time of the object's file."""
         with self._errors(key):
-            path = self._path(key)
-            if path.is_dir():
-                raise FileNotFoundError(errno.ENOENT, "is a folder", str(path))
-            return _info(key, path.stat())
+            status = os.stat(path := self._path(key))
+            if stat.S_ISDIR(status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, "is a folder", path)
+            return _info(key, status)
 
     def list(self, prefix: str = "", start_after: str | None = None) -> Iterator[ObjectInfo]:
         """Walk the folder in byte order of the keys, one folder in memory at a time."""
@@ -111,22 +113,22 @@ class FileStore(ObjectStore):
         """Remove the object's file and the folders that it leaves empty."""
         path = self._path(key)
         with self._errors(key), suppress(FileNotFoundError, NotADirectoryError):
-            if not path.is_dir():
-                path.unlink()
+            if not os.path.isdir(path):
+                os.unlink(path)
         with suppress(OSError):
-            for folder in path.parents:
+            for folder in Path(path).parents:
                 if folder == self.root:
                     break
                 folder.rmdir()
 
-    def _path(self, key: str) -> Path:
-        return self.root / check_key(key)
+    def _path(self, key: str) -> str:
+        return os.path.join(self.root, check_key(key))
 
-    def _scratch(self) -> Path:
+    def _scratch(self) -> str:
         """Return the folder of temporary files, rid of what writers that died left there."""
-        scratch = self.root / SCRATCH
+        scratch = os.path.join(self.root, SCRATCH)
         try:
-            scratch.mkdir(parents=True, exist_ok=True)
+            _make_folder(scratch)
         except FileExistsError as error:
             # A file, or a link to nowhere as of a disk that is not mounted: no key's object.
             raise StorageError(
@@ -135,15 +137,17 @@ class FileStore(ObjectStore):
         if not self._swept:
             self._swept = True
             oldest = time.time() - _SCRATCH_SECONDS
-            for left in scratch.iterdir():
-                with suppress(OSError):
-                    if left.suffix != ".lock" and left.stat().st_mtime < oldest:
-                        left.unlink()
+            with os.scandir(scratch) as entries:
+                for left in entries:
+                    with suppress(OSError):
+                        if not left.name.endswith(".lock") and left.stat().st_mtime < oldest:
+                            os.unlink(left)
         return scratch
 
-    def _publish(self, temporary: Path, target: Path, *, if_absent: bool) -> None:
+    def _publish(self, temporary: str, target: str, *, if_absent: bool) -> None:
+        parent = os.path.dirname(target)
         while True:
-            self._make_folder(target.parent)
+            self._make_parent(parent)
             try:
                 if not if_absent:
                     os.replace(temporary, target)
@@ -155,33 +159,33 @@ class FileStore(ObjectStore):
             except FileNotFoundError:
                 # A concurrent delete took the empty folder away; if the file is gone, it is an
                 # error.
-                if not temporary.exists():
+                if not os.path.exists(temporary):
                     raise
             except IsADirectoryError as error:
                 raise StorageError(f"{target} is the folder of other objects") from error
         if os.name != "nt":
             # Where the folder is gone, a concurrent delete took the object.
             with suppress(FileNotFoundError):
-                folder = os.open(target.parent, os.O_RDONLY)
+                folder = os.open(parent, os.O_RDONLY)
                 try:
                     os.fsync(folder)
                 finally:
                     os.close(folder)
 
     @staticmethod
-    def _make_folder(folder: Path) -> None:
+    def _make_parent(folder: str) -> None:
         for _ in range(_TRIES):
             try:
-                return folder.mkdir(parents=True, exist_ok=True)
+                return _make_folder(folder)
             except (FileExistsError, FileNotFoundError):
                 # A concurrent delete took it, or one above it, away between two steps.
-                if folder.is_file():
+                if os.path.isfile(folder):
                     break
             except NotADirectoryError:
                 break
         raise StorageError(f"the folder {folder} cannot be made: an object or file is in the way")
 
-    def _link(self, temporary: Path, target: Path) -> None:
+    def _link(self, temporary: str, target: str) -> None:
         try:
             os.link(temporary, target)
         except OSError as error:
@@ -190,8 +194,8 @@ class FileStore(ObjectStore):
             from filelock import FileLock
 
             with FileLock(self.root / SCRATCH / "publish.lock"):
-                if target.exists():
-                    raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
+                if os.path.exists(target):
+                    raise FileExistsError(errno.EEXIST, "exists", target) from None
                 os.replace(temporary, target)
 
     def _walk(self, base: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
@@ -236,6 +240,17 @@ class FileStore(ObjectStore):
             ) from error
         except OSError as error:
             raise StorageError(f"{where}: {error.strerror or error}", location=key) from error
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder, and those above it, unless it is there."""
+    try:
+        os.mkdir(folder)
+    except FileNotFoundError:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
 
 
 def _info(key: str, status: os.stat_result) -> ObjectInfo:

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, BinaryIO, ClassVar
 
 from flowhold.errors import (
@@ -117,6 +118,7 @@ class ObjectStore(ABC):
         return read_object(self, key)
 
 
+@lru_cache(maxsize=1024)
 def check_key(key: str) -> str:
     """Return ``key`` if every store can hold it.
 

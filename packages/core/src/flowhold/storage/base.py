@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -182,7 +182,7 @@ class Storage(ABC):
             SecretNotFoundError: A secret that the storage names has no value here.
         """
         name, record = self._find(name_or_location, allow_unverified=allow_unverified)
-        with provided(resolve(self.secrets)):
+        with provided(resolve(self.secrets)) if self.secrets else nullcontext():
             flow = self._load(name, record, allow_unverified=allow_unverified)
         if getattr(flow, "result", False) is None and (result := self.result) is not None:
             # Storages with other results can share the object, as those of a module do.

@@ -57,6 +57,12 @@ def option_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
 
 
 @lru_cache(maxsize=128)
+def _written(cls: type[Storage]) -> tuple[str, ...]:
+    """Return the names of the options that a document has."""
+    return tuple(sorted(option_parameters(cls).keys() - cls.not_serialized - {*_COMMON}))
+
+
+@lru_cache(maxsize=128)
 def store_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
     """Return the arguments by name of the class of its store, where a storage names one."""
     store = getattr(cls, "store_class", None)
@@ -76,12 +82,13 @@ def describe(storage: Storage) -> dict[str, Any]:
     Raises:
         ConfigurationError: An option is not a JSON value; the message names it.
     """
-    names = option_parameters(type(storage)).keys() - storage.not_serialized - set(_COMMON)
-    options = {name: value for name in names if (value := getattr(storage, name)) is not None}
+    given = {name: getattr(storage, name) for name in _written(type(storage))}
     result = storage._result
     return {
         "type": plugins.storage_name(type(storage)),
-        "options": {name: _json(storage, name, options[name]) for name in sorted(options)},
+        "options": {
+            name: _json(storage, name, value) for name, value in given.items() if value is not None
+        },
         "labels": storage._labels,
         "default_labels": storage.default_labels if storage.add_default_labels else [],
         "add_default_labels": storage.add_default_labels,
@@ -106,8 +113,7 @@ def revive(document: Mapping[str, Any]) -> Storage:
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"this is not a serialized storage: {error}") from error
     # What is not written down says what this machine does, and is for nobody else to say.
-    unknown = options.keys() - (option_parameters(cls).keys() - cls.not_serialized)
-    if unknown:
+    if unknown := options.keys() - {*_written(cls), *_COMMON}:
         raise ConfigurationError(
             f"{cls.__name__} storage here does not know: {', '.join(sorted(unknown))}",
             hint="upgrade the distribution that has this storage",
@@ -143,6 +149,8 @@ def strings(name: str, values: Iterable[str] | None) -> list[str]:
 
 
 def _json(storage: Storage, name: str, value: Any) -> Any:
+    if type(value) in (str, bool, int):
+        return value
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:

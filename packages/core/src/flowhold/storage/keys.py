@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
 from flowhold.store import check_key
@@ -13,6 +13,8 @@ __all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug"]
 
 DEFAULT_KEY = "{slug}/{timestamp}"
 _LONGEST = 255  # bytes of the name of a file
+_MARK = re.compile(r"\{(?:slug|name|timestamp|sha256)\}")
+_TIME = "%Y-%m-%dt%H-%M-%S-%f-00-00"
 
 
 def slug(name: str) -> str:
@@ -38,14 +40,10 @@ def make_key(template: str, name: str, sha256: str) -> str:
     Raises:
         ConfigurationError: The outcome cannot be a key.
     """
-    from slugify import slugify
-
-    values: Mapping[str, str] = {
-        "{slug}": slug(name),
-        "{name}": name,
-        "{timestamp}": slugify(datetime.now(timezone.utc).isoformat(timespec="microseconds")),
-        "{sha256}": sha256,
+    values: Mapping[str, Callable[[], str]] = {
+        "{slug}": lambda: slug(name),
+        "{name}": lambda: name,
+        "{timestamp}": lambda: datetime.now(timezone.utc).strftime(_TIME),
+        "{sha256}": lambda: sha256,
     }
-    return check_key(
-        re.sub("|".join(map(re.escape, values)), lambda found: values[found[0]], template)
-    )
+    return check_key(_MARK.sub(lambda found: values[found[0]](), template))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,9 +85,7 @@ class Local(ObjectStorage):
         return [socket.gethostname()] if self._recorded_labels is None else self._recorded_labels
 
     def _default_result(self) -> Result | None:
-        from flowhold.results import LocalResult
-
-        return LocalResult(dir=os.path.join(self.directory, "results"))
+        return _result_in(os.path.abspath(os.path.join(self.directory, "results")))
 
     def open_store(self) -> ObjectStore:
         """Return the file store of the directory."""
@@ -209,3 +208,11 @@ class Local(ObjectStorage):
         if record.sha256 is None and record.kind == "script":
             return f"{open_folder(Path(target)).path} is there, floating"
         return super()._check(record)
+
+
+@lru_cache(maxsize=16)
+def _result_in(folder: str) -> Result:
+    """Return the result of a folder: one, as each load gives it to its flow."""
+    from flowhold.results import LocalResult
+
+    return LocalResult(dir=folder)
