@@ -70,6 +70,21 @@ def test_what_cannot_be_fetched_leaves_nothing_damaged_behind(folder, fetch):
     assert list((folder / "objects").iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of file sizes")
+def test_what_cannot_be_written_whole_is_not_kept(folder):
+    program = """
+import resource, signal
+from flowhold import cache
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+data = bytes(200_000)
+import hashlib
+assert cache.object_of(hashlib.sha256(data).hexdigest(), lambda: data) is data
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert list((folder / "objects").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "digest", ["../../../victim", "{absolute}", "", ".", DIGEST.upper(), "a\0"]
 )

@@ -24,8 +24,11 @@ _SECRET = [".env*", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*"
 _SECRET += [".netrc", ".npmrc", ".pypirc", "credentials*", "secrets.*"]
 _LIKE_SECRET = re.compile("|".join(map(fnmatch.translate, _SECRET))).match
 _UNUSABLE = re.compile(r"[\x00-\x1f\\]").search
+_STEPS = {"", ".", ".."}
+_LONGEST = 255  # bytes of a name
 _BIG = 50 << 20
 _CHUNK = 1 << 20
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -152,30 +155,36 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
 
     try:
         stream = ZstdDecompressor(max_window_size=1 << 27).stream_reader(frame)
-        made = set()
+        root, made = os.fspath(folder), set()
         for entry in entries:
             # There can be thousands, so without the cost of a Path for each.
-            target = os.path.join(folder, entry.path)
-            if (parent := os.path.dirname(target)) not in made:
-                os.makedirs(parent, exist_ok=True, mode=0o700)
+            if (parent := entry.path.rpartition("/")[0]) not in made:
+                os.makedirs(f"{root}/{parent}", exist_ok=True, mode=0o700)
                 made.add(parent)
             digest, left = hashlib.sha256(), entry.size
-            with open(target, "xb") as file:
+            file = os.open(f"{root}/{entry.path}", _NEW, 0o500 if entry.executable else 0o400)
+            try:
                 while left and (chunk := stream.read(min(left, _CHUNK))):
                     digest.update(chunk)
-                    file.write(chunk)
+                    _write(file, chunk)
                     left -= len(chunk)
+            finally:
+                os.close(file)
             if left or digest.hexdigest() != entry.sha256:
                 raise IntegrityError(
                     f"{entry.path} in this stored flow is not what its header says"
                 )
-            os.chmod(target, 0o500 if entry.executable else 0o400)
         if stream.read(1):
             raise IntegrityError("this stored flow holds more than its header says")
     except ZstdError as error:
         raise IntegrityError(
             f"the files of this stored flow cannot be decompressed: {error}"
         ) from error
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def check_paths(paths: Sequence[str]) -> None:
@@ -187,15 +196,11 @@ def check_paths(paths: Sequence[str]) -> None:
     folded: dict[str, str] = {}
     for path in paths:
         parts = path.split("/")
-        try:
-            too_long = any(len(part.encode()) > 255 for part in parts) or len(path.encode()) > 1024
-        except UnicodeEncodeError:
-            too_long = True
-        if too_long or not {"", ".", ".."}.isdisjoint(parts) or _UNUSABLE(path):
+        if _is_too_long(path, parts) or not _STEPS.isdisjoint(parts) or _UNUSABLE(path):
             raise SerializationError(
                 f"the file name {path[:200]!r} cannot be stored", hint="rename it"
             )
-        name = unicodedata.normalize("NFC", path).casefold()
+        name = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
         if name in folded:
             raise SerializationError(f"the file names {folded[name]!r} and {path!r} collide")
         folded[name] = path
@@ -207,6 +212,15 @@ def check_paths(paths: Sequence[str]) -> None:
                     f"{folded[parent]!r} is both a file and the folder of {path!r}"
                 )
             parent = parent.rpartition("/")[0]
+
+
+def _is_too_long(path: str, parts: Sequence[str]) -> bool:
+    if path.isascii() and len(path) <= _LONGEST:
+        return False
+    try:
+        return any(len(part.encode()) > _LONGEST for part in parts) or len(path.encode()) > 1024
+    except UnicodeEncodeError:
+        return True
 
 
 def _walk(root: Path, unwanted: Any) -> Iterator[str]:

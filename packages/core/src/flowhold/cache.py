@@ -65,8 +65,7 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
         # It may come from anywhere, and must not lead to another folder.
         return fetch()
     current = settings.current()
-    folder = current.cache_dir / "objects"
-    path = os.path.join(folder, digest)
+    path = os.path.join(current.cache_dir, "objects", digest)
     with suppress(OSError):
         with open(path, "rb") as file:
             data = file.read()
@@ -78,32 +77,33 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
     data = fetch()
     with suppress(OSError):
         try:
-            _write(folder, path, data)
+            _write(path, data)
         except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(folder, path, data)
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(path, data)
         grown(len(data), current)
     return data
 
 
-def _write(folder: Path, path: str, data: bytes) -> None:
-    temporary = os.path.join(folder, f".{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "xb") as file:
+def _write(path: str, data: bytes) -> None:
+    # In place: who reads it before it is whole takes it for damaged, and fetches the bytes too.
+    with open(path, "xb") as file:
+        try:
             file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+            file.flush()
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(path)
+            raise
 
 
-def tree(digest: str, fill: Callable[[Path], Mapping[str, str]]) -> Path:
+def tree(digest: str, fill: Callable[[Path], Mapping[str, str]], size: int | None = None) -> Path:
     """Return the folder with the files of a flow, having them written if no process did before.
 
     Args:
         digest: sha256 (hex) of the stored object, or of what else tells which files they are.
         fill: Writes the files into an empty folder and returns their sha256 by path.
+        size: Of all files, in bytes, where it is known.
     """
     current = settings.current()
     home = current.cache_dir / "trees"
@@ -115,7 +115,7 @@ def tree(digest: str, fill: Callable[[Path], Mapping[str, str]]) -> Path:
             if there := Manifest.is_whole(folder / "manifest"):
                 os.utime(folder)
             else:
-                _publish(folder, fill)
+                _publish(folder, fill, size)
             _mark_in_use(folder)
     if not there:
         # Behind the lock: what this prunes is of others, and this tree is in use by now.
@@ -138,13 +138,13 @@ def manifest_of(files: Path) -> Manifest:
         ) from error
 
 
-def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]]) -> None:
+def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]], size: int | None) -> None:
     temporary = folder.parent / f".{uuid.uuid4().hex}"
     try:
         (temporary / "files").mkdir(parents=True, mode=0o700)
         manifest = fill(temporary / "files")
         (temporary / "manifest").write_bytes(Manifest.of(manifest).data)
-        (temporary / "size").write_text(str(measure(temporary)))
+        (temporary / "size").write_text(str(measure(temporary) if size is None else size))
         if folder.exists():
             shutil.rmtree(folder)
         os.rename(temporary, folder)

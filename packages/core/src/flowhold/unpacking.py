@@ -62,7 +62,8 @@ def flow_from_bytes(
             (folder / file).chmod(0o400)
             return manifest
 
-        root = cache.tree(hashlib.sha256(f"{digest}/{file}".encode()).hexdigest(), write)
+        place = hashlib.sha256(f"{digest}/{file}".encode()).hexdigest()
+        root = cache.tree(place, write, len(data))
         # What is imported is checked by what was verified now, not by what the cache says of it.
         tree = trees.open_tree(digest, root, file, manifest)
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
@@ -128,5 +129,5 @@ def _tree(data: bytes, envelope: Envelope) -> trees.Tree:
         return manifest
 
     digest = hashlib.sha256(data).hexdigest()
-    root = cache.tree(digest, fill)
+    root = cache.tree(digest, fill, sum(entry.size for entry in entries))
     return trees.open_tree(digest, root, script, manifest, modules)
