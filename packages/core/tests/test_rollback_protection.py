@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,15 +113,15 @@ def test_a_version_that_is_added_while_flows_are_listed_is_no_reason_to_complain
 def test_a_version_that_is_added_while_the_newest_is_looked_for_is_no_reason_to_complain(
     catalog, monkeypatch
 ):
-    versions = catalog.versions
+    listed = catalog.store.list
 
-    def slow(name):
-        found = versions(name)
-        monkeypatch.delattr(catalog, "versions")
+    def slow(prefix):
+        found = [*listed(prefix)]
+        monkeypatch.delattr(catalog.store, "list")
         Catalog().add(reference())
         return found
 
-    monkeypatch.setattr(catalog, "versions", slow)
+    monkeypatch.setattr(catalog.store, "list", slow)
     assert catalog.get("etl").version == 3
     assert catalog.get("etl").version == 4
 
@@ -237,6 +238,35 @@ def test_only_the_highest_is_kept_whoever_is_first(catalog):
     assert memory.newest("etl") == 199
     memory.note("etl", 200)
     assert os.listdir(memory.folder / "etl") == ["0000000200"]
+
+
+def test_the_newest_version_is_read_once(catalog, monkeypatch):
+    added, fresh = catalog.newest("etl"), Catalog()
+
+    def refuse(key):
+        raise AssertionError(f"{key} is asked for")
+
+    monkeypatch.setattr(fresh.store, "open", refuse)
+    assert fresh.newest("etl") == added
+    monkeypatch.setenv("FLOWHOLD_ROLLBACK_PROTECTION", "false")
+    with pytest.raises(AssertionError, match="is asked for"):
+        fresh.newest("etl")
+
+
+def test_the_newest_version_is_read_again_where_its_entry_was_changed(catalog):
+    newest = catalog.newest("etl")
+    entry(3).write_text(replace(newest, size=5).to_json())
+    assert Catalog().newest("etl").size == 5
+
+
+@pytest.mark.parametrize("left", ["", "x\n{}", "{etag}", "{etag}\n", "{etag}\n{half}"])
+def test_what_was_noted_of_the_newest_version_may_be_cut_off(catalog, left):
+    newest = catalog.newest("etl")
+    (noted,) = (catalog._seen.folder / "etl").iterdir()
+    etag, _, whole = noted.read_text().partition("\n")
+    assert whole
+    noted.write_text(left.replace("{etag}", etag).replace("{half}", whole[:-5]))
+    assert Catalog().newest("etl") == newest
 
 
 def test_other_processes_remember_for_all(catalog):

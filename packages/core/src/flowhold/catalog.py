@@ -95,7 +95,7 @@ class Catalog:
                     hint="use a storage that does not keep the flow in its reference",
                 )
             try:
-                self.store.put(key, data, if_absent=True)
+                info = self.store.put(key, data, if_absent=True)
             except ObjectExistsError as error:
                 seen = self._newest(reference.flow)
                 unseen += seen < number
@@ -108,7 +108,7 @@ class Catalog:
                     ) from error
                 number = max(seen + 1, number)
             else:
-                self._note(stored)
+                self._note(stored, info.etag)
                 return stored
 
     def get(self, name: str, version: int | None = None) -> Reference:
@@ -126,6 +126,9 @@ class Catalog:
                 location=name,
                 hint="`flowhold list` shows what is there",
             )
+        return self._entry(name, number)
+
+    def _entry(self, name: str, number: int, etag: str | None = None) -> Reference:
         key = key_of(name, number)
         try:
             data = read_object(self.store, key, _LARGEST + 1)
@@ -136,25 +139,20 @@ class Catalog:
                 f"{there}",
                 location=key,
             ) from error
-        if len(data) > _LARGEST:
-            raise SerializationError(f"the catalog entry {key} is too large", location=key)
-        try:
-            reference = Reference.from_json(data)
-        except SerializationError as error:
-            raise SerializationError(
-                f"the catalog entry {key} is damaged: {error}", location=key, hint=error.hint
-            ) from error
-        if (reference.flow, reference.version) != (name, number):
-            raise SerializationError(
-                f"the catalog entry {key} is of {reference.flow}@{reference.version}", location=key
-            )
-        self._note(reference)
+        reference = _read(data, name, number)
+        self._note(reference, etag)
         return reference
 
     def newest(self, name: str) -> Reference | None:
         """Return the newest version of a flow, or None where there is none."""
-        number = self._newest(name)
-        return self.get(name, number) if number else None
+        found = self._listed(name)
+        if not found:
+            return None
+        number = max(found)
+        if noted := self._seen.entry(folder_of(name), number, found[number]):
+            with suppress(SerializationError):
+                return _read(noted, name, number)
+        return self._entry(name, number, found[number])
 
     def rollback(
         self, name: str, version: int, *, sign: Signer | str | Sequence[str] | None = None
@@ -200,7 +198,7 @@ class Catalog:
         """
         if keep < 1:
             raise ConfigurationError("at least one version has to be kept")
-        versions = self._seen_versions(name)
+        versions = [*self._listed(name)]
         if not versions:
             self.get(name)
         doomed = older_than(self, name, versions, keep)
@@ -229,8 +227,7 @@ class Catalog:
 
     def versions(self, name: str) -> list[int]:
         """Return the versions of a flow, oldest first."""
-        prefix = f"{folder_of(name)}/"
-        return [number for info in self.store.list(prefix) if (number := number_in(info.key))]
+        return [*self._etags(name)]
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """Yield each flow's name and newest version, from one listing of the catalog."""
@@ -265,25 +262,48 @@ class Catalog:
             return Seen(os.path.realpath(root))
         return Seen(self.url.rstrip("/"))
 
-    def _newest(self, name: str) -> int:
-        return max(self._seen_versions(name), default=0)
+    def _etags(self, name: str) -> dict[int, str | None]:
+        """Return the etags of a flow's entries by version, oldest first."""
+        listed = self.store.list(f"{folder_of(name)}/")
+        return {number: info.etag for info in listed if (number := number_in(info.key))}
 
-    def _seen_versions(self, name: str) -> list[int]:
-        """Return the versions of a flow, oldest first, of which the newest seen is not missing."""
+    def _newest(self, name: str) -> int:
+        return max(self._listed(name), default=0)
+
+    def _listed(self, name: str) -> dict[int, str | None]:
+        """Return etags by version, oldest first, of which the newest seen is not missing."""
         seen, folder = self._seen, folder_of(name)
         # First what was seen: versions that others add meanwhile are no reason to complain.
         before = seen.newest(folder)
-        versions = self.versions(name)
-        seen.check(folder, before, max(versions, default=0))
-        return versions
+        found = self._etags(name)
+        seen.check(folder, before, max(found, default=0))
+        return found
 
-    def _note(self, reference: Reference) -> None:
+    def _note(self, reference: Reference, etag: str | None) -> None:
         """Note a version as seen, unless it would not load: anybody can write a high number."""
         seen, folder, number = self._seen, folder_of(reference.flow), reference.version or 0
         if number > seen.newest(folder):
             with suppress(FlowholdError):
                 if is_trusted(reference):
-                    seen.note(folder, number)
+                    seen.note(folder, number, etag, reference.to_json())
+
+
+def _read(data: bytes, name: str, number: int) -> Reference:
+    """Return the reference in an entry; raise SerializationError if it is not of that version."""
+    key = key_of(name, number)
+    if len(data) > _LARGEST:
+        raise SerializationError(f"the catalog entry {key} is too large", location=key)
+    try:
+        reference = Reference.from_json(data)
+    except SerializationError as error:
+        raise SerializationError(
+            f"the catalog entry {key} is damaged: {error}", location=key, hint=error.hint
+        ) from error
+    if (reference.flow, reference.version) != (name, number):
+        raise SerializationError(
+            f"the catalog entry {key} is of {reference.flow}@{reference.version}", location=key
+        )
+    return reference
 
 
 def _numbered(reference: Reference, number: int, signer: Signer | None) -> Reference:

@@ -1,8 +1,9 @@
 """The newest version of each flow that this machine has seen in a catalog.
 
-``<data directory>/seen/<catalog>/<flow>/<version>`` are empty files; of several the highest counts.
-So nothing has to be locked: whoever notes a version makes its file first and then removes lower
-ones, and the highest is always there.
+``<data directory>/seen/<catalog>/<flow>/<version>`` are files; of several the highest counts. So
+nothing has to be locked: whoever notes a version makes its file first and then removes lower ones,
+and the highest is always there. Where the entry of a version was at hand, its etag and the entry
+are in the file, which spares asking for it again.
 """
 
 from __future__ import annotations
@@ -43,20 +44,38 @@ class Seen:
                 return max(map(_number, os.listdir(self.folder / flow)), default=0)
         return 0
 
-    def note(self, flow: str, version: int) -> None:
-        """Note that a version of a flow is there."""
+    def note(self, flow: str, version: int, etag: str | None = None, entry: str = "") -> None:
+        """Note that a version of a flow is there.
+
+        Args:
+            flow: Its name in the catalog's keys.
+            version: Which.
+            etag: Of its entry, where it is known.
+            entry: The entry.
+        """
         if not self.active:
             return
         place = self.folder / flow
         try:
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (place / f"{version:0{DIGITS}}").touch()
+            # Appended to, so that nothing is lost that another process has noted.
+            with open(place / f"{version:0{DIGITS}}", "ab") as file:
+                file.write(f"{etag}\n{entry}".encode() if etag and not file.tell() else b"")
             for name in os.listdir(place):
                 if 0 < _number(name) < version:
                     with suppress(FileNotFoundError):
                         (place / name).unlink()
         except OSError as error:
             self._warn(error)
+
+    def entry(self, flow: str, version: int, etag: str | None) -> bytes | None:
+        """Return the entry that was noted with a version, if it has that etag; perhaps cut off."""
+        with suppress(OSError):
+            if self.active and etag:
+                data = (self.folder / flow / f"{version:0{DIGITS}}").read_bytes()
+                noted, _, entry = data.partition(b"\n")
+                return entry if noted == etag.encode() else None
+        return None
 
     def check(self, flow: str, seen: int, newest: int) -> None:
         """Refuse a newest version that is older than one seen before it was looked for.
