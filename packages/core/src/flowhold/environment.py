@@ -6,8 +6,7 @@ import platform
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,8 +61,7 @@ def difference(recorded: Mapping[str, Any] | None, *, own: bool = True) -> list[
     return lines
 
 
-@contextmanager
-def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
+class explained:  # noqa: N801 (it is used as a function)
     """Tell of the difference of environments: in the error if the block fails, else as a warning.
 
     Args:
@@ -73,11 +71,23 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
     Raises:
         SerializationError: The block raised something that is not an error of Flowhold.
     """
-    try:
-        yield
-    except FlowholdError:
-        raise
-    except (Exception, SystemExit) as error:
+
+    def __init__(self, recorded: Mapping[str, Any] | None, what: str) -> None:
+        self._recorded, self._what = recorded, what
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Tell of the difference."""
+        if error is None:
+            if lines := difference(self._recorded, own=False):
+                told = f"{self._what} was stored in another environment: {'; '.join(lines)}"
+                warnings.warn(told, UserWarning, stacklevel=2)
+        elif isinstance(error, (Exception, SystemExit)) and not isinstance(error, FlowholdError):
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> SerializationError:
         reason = (
             trees.neutral(describe(error))
             .replace(f"{trees.PREFIX}.", "")
@@ -85,20 +95,13 @@ def explained(recorded: Mapping[str, Any] | None, what: str) -> Iterator[None]:
         )
         if not isinstance(error, SyntaxError):
             reason += place(error)
-        lines = difference(recorded)
-        if lines:
+        if lines := difference(self._recorded):
             hint = f"the environment differs: {'; '.join(lines)}"
         elif isinstance(error, ImportError):
             hint = "install what is missing, or store the flow with include= or pickle_modules="
         else:
             hint = "--debug shows the traceback"
-        raise SerializationError(f"{what} could not be loaded: {reason}", hint=hint) from error
-    if lines := difference(recorded, own=False):
-        warnings.warn(
-            f"{what} was stored in another environment: {'; '.join(lines)}",
-            UserWarning,
-            stacklevel=3,
-        )
+        return SerializationError(f"{self._what} could not be loaded: {reason}", hint=hint)
 
 
 def place(error: BaseException) -> str:

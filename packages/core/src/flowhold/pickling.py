@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import io
+import os
 import pickle
 import sys
 import threading
@@ -14,15 +16,23 @@ from typing import Any
 
 import cloudpickle
 
-from flowhold import project, trees
+from flowhold import flows, project, trees
 from flowhold.errors import ConfigurationError, SerializationError
 
 __all__ = ["Pickler", "by_value", "dump", "dumps", "load", "readable"]
 
 _lock = threading.RLock()
 _NAMED = (type, FunctionType, BuiltinFunctionType)
-_BASE = ("builtins", "cloudpickle.cloudpickle", "flowhold.flows")
-"""Modules of which every flow has something, by name: cloudpickle need not be asked."""
+_BASE = {
+    id(value): value
+    for module in (builtins, cloudpickle.cloudpickle, flows)
+    for value in vars(module).values()
+    if isinstance(value, _NAMED) and value.__module__ == module.__name__
+}
+"""What every flow has some of, by its identity: pickled by name, and cloudpickle need not be asked.
+
+What it is of is always recorded of an environment, or never.
+"""
 _NO_FILE = "<dynamic-code>"
 _PRIVATE = ("__builtins__", "__cached__", "__loader__", "__spec__")
 
@@ -40,7 +50,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
         The rest is left to cloudpickle.
         """
-        if type(obj) in self._plain:
+        if type(obj) in self._plain or id(obj) in _BASE:
             return NotImplemented
         if isinstance(obj, CodeType):
             # Since cloudpickle 3.1.3 no error would show where in the flow it was raised.
@@ -58,9 +68,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self._plain.add(type(obj))
             return NotImplemented
         elif name := getattr(obj, "__module__", None):
-            if name in _BASE and getattr(sys.modules[name], obj.__name__, None) is obj:
-                self.modules.add(name)
-                return NotImplemented
             if isinstance(obj, BuiltinFunctionType) and name.startswith(trees.PREFIX):
                 module = name.rpartition(".")[2]
                 raise pickle.PicklingError(f"the compiled module {module} cannot go along")
@@ -76,19 +83,17 @@ def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[byte
         modules: Modules to carry by value besides the user's own.
 
     Returns:
-        The buffers of the pickle, in order, large ones not copied; and the names of the modules
-        that it refers to.
+        The buffers of the pickle, in order, large ones not copied; and the names of the top-level
+        modules that it refers to, besides those of each flow.
 
     Raises:
         SerializationError: Something in the flow cannot be pickled.
     """
     parts: list[bytes] = []
-    with by_value(modules) as carried:
+    with by_value(modules) as carried, readable(flow):
         pickler = Pickler(SimpleNamespace(write=lambda data: parts.append(bytes(data))))
-        with readable(flow):
-            pickler.dump(flow)
-    names = {name for name in pickler.modules if name.partition(".")[0] not in carried}
-    return parts, names
+        pickler.dump(flow)
+    return parts, {name.partition(".")[0] for name in pickler.modules} - carried
 
 
 def dumps(obj: Any) -> bytes:
@@ -98,17 +103,23 @@ def dumps(obj: Any) -> bytes:
     return file.getvalue()
 
 
-@contextmanager
-def readable(flow: Any) -> Iterator[None]:
+class readable:  # noqa: N801 (it is used as a function)
     """Turn what pickling raises into an error that says which flow and why."""
-    try:
-        yield
-    except Exception as error:
-        raise SerializationError(
-            f"the flow {getattr(flow, 'name', flow)!r} cannot be pickled: {error}",
-            hint="keep what cannot be pickled out of module level and of the flow, or store it "
-            "as a script",
-        ) from error
+
+    def __init__(self, flow: Any) -> None:
+        self._flow = flow
+
+    def __enter__(self) -> None:
+        """Begin to pickle."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raise the error."""
+        if isinstance(error, Exception):
+            raise SerializationError(
+                f"the flow {getattr(self._flow, 'name', self._flow)!r} cannot be pickled: {error}",
+                hint="keep what cannot be pickled out of module level and of the flow, or store it "
+                "as a script",
+            ) from error
 
 
 @contextmanager
@@ -120,7 +131,7 @@ def by_value(modules: Sequence[str | ModuleType] = ()) -> Iterator[set[str]]:
     """
     with _lock:
         chosen = {module.__name__: module for module in [*_named(modules), *_own()]}
-        new = chosen.keys() - cloudpickle.list_registry_pickle_by_value()
+        new = chosen and chosen.keys() - cloudpickle.list_registry_pickle_by_value()
         for name in new:
             cloudpickle.register_pickle_by_value(chosen[name])
         try:
@@ -219,7 +230,7 @@ def _own() -> Iterator[ModuleType]:
     for tree in trees.open_trees():
         yield sys.modules[tree.name]
     main = project.main_script()
-    for name in project.own_modules(main.parent) if main else ():
+    for name in project.own_modules(os.path.dirname(main)) if main else ():
         module = sys.modules[name]
         if name != "__main__" and not name.startswith(trees.PREFIX) and module.__name__ == name:
             yield module

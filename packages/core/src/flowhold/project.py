@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -45,18 +45,19 @@ def _own_script(file: str) -> Path | None:
     return None if is_installed(path) else path
 
 
-def own_modules(folder: Path) -> Mapping[str, Path]:
+def own_modules(folder: str | os.PathLike[str]) -> Mapping[str, Path]:
     """Return the loaded modules with a ``.py`` file below a folder: file by module name, sorted.
 
     What is installed there, Python and its packages among it, is not the user's own.
     """
     # Many flows are stored one after another, with a thousand modules loaded that do not change.
     number, last = _loaded()
-    known = _known.get(str(folder))
+    folder = os.fspath(folder)
+    known = _known.get(folder)
     if known is None or known.number != number or known.last is not last:
         while len(_known) >= 8:
             _known.pop(next(iter(_known)), None)
-        known = _known[str(folder)] = _Known(number, last, _own_modules(str(folder)))
+        known = _known[folder] = _Known(number, last, _own_modules(folder))
     return MappingProxyType(known.modules)
 
 
@@ -74,9 +75,10 @@ def _loaded() -> tuple[int, Any]:
 
     What is imported comes last, and is another object if it was there before.
     """
-    with suppress(RuntimeError):  # another thread is importing
+    try:
         return len(sys.modules), sys.modules.get(next(reversed(sys.modules)))
-    return 0, object()
+    except RuntimeError:  # another thread is importing
+        return 0, object()
 
 
 def _own_modules(folder: str) -> dict[str, Path]:
