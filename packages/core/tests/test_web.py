@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
-from flowhold.web import Redirected, ask, basic, origin_of, wait_of, words_in
+from flowhold.web import Redirected, ask, basic, origin_of, parts_of, wait_of, words_in
 
 
 @pytest.fixture
@@ -146,3 +150,38 @@ def test_words_are_looked_for_no_deeper_than_people_would_write_them():
         document = [document]
     assert words_in(document) == ""
     assert words_in({"error": {"errors": [{"message": "no"}]}}) == "no"
+
+
+BODY = bytes(300_000)
+
+
+@pytest.fixture
+def quick_then_slow():
+    """A server that sends most of a body at once, and the rest in drops."""
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(1 << 16)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY) + 100}\r\n\r\n"
+            connection.sendall(head.encode() + BODY)
+            for _ in range(100):
+                time.sleep(0.05)
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        thread.join()
+
+
+def test_an_answer_that_comes_in_drops_is_given_up_also_when_it_began_quickly(
+    quick_then_slow, monkeypatch
+):
+    monkeypatch.setattr("flowhold.web._SLOWEST", 1e9)
+    options = {"agent": "kit/1", "login": {}, "origin": quick_then_slow, "timeout": 5}
+    come: list[bytes] = []
+    with ask("GET", quick_then_slow, **options) as response, pytest.raises(requests.ReadTimeout):
+        come.extend(parts_of(response, 0.3))
+    assert len(BODY) <= sum(map(len, come)) < len(BODY) + 50

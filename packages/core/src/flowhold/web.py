@@ -28,6 +28,7 @@ _CONNECTIONS = 32
 _MOVED = (301, 302, 303, 307, 308)
 _PORTS = {"http": 80, "https": 443}
 _FIRST, _LARGEST = 16, 1 << 20
+_AT_ONCE = 256 << 10
 _SLOWEST = 1000.0
 """Bytes a second of the slowest answer that is waited for."""
 _LONGEST_WAIT = 1e9
@@ -190,7 +191,7 @@ def parts_of(response: requests.Response, patience: float) -> Iterator[bytes]:
         requests.RequestException: It breaks off, or is damaged.
     """
     pace = Pace(patience)
-    while part := _read(response, pace.next):
+    while part := _read(response):
         yield part
         try:
             pace.count(len(part))
@@ -198,10 +199,10 @@ def parts_of(response: requests.Response, patience: float) -> Iterator[bytes]:
             raise requests.ReadTimeout(str(error)) from None
 
 
-def _read(response: requests.Response, amount: int) -> bytes:
-    """Read some of a body; what goes wrong is an error of requests, as elsewhere there."""
+def _read(response: requests.Response) -> bytes:
+    """Read what has come of a body; what goes wrong is an error of requests, as elsewhere there."""
     try:
-        data: bytes = response.raw.read(amount, decode_content=True)
+        data: bytes = response.raw.read1(_AT_ONCE, decode_content=True)
     except urllib3.exceptions.ReadTimeoutError as error:
         raise requests.ConnectionError(error) from error
     except urllib3.exceptions.DecodeError as error:
