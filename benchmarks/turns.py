@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from peers import Interpreter
 
@@ -30,7 +31,7 @@ class Contender:
 
 @dataclass
 class Taken:
-    """What one measure took, by contender: the fewest seconds, and the requests of a round."""
+    """What one measure took, by contender: seconds, and the requests of a round."""
 
     seconds: dict[str, float | str] = field(default_factory=dict)
     requests: dict[str, float | str] = field(default_factory=dict)
@@ -44,9 +45,10 @@ class Taken:
 
 
 def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Taken]:
-    """Return what each measure takes: the best of rounds in turn.
+    """Return what each measure takes: the median of rounds in turn.
 
-    One more comes before and does not count, unless it is all there is.
+    Each round begins with another contender. One more comes before and does not count, unless it
+    is all there is.
 
     Of a contender that is missing or fails there is a text.
 
@@ -54,33 +56,37 @@ def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Taken
         RuntimeError: The first one, which is ours, is missing or failed.
     """
     taken: dict[str, Taken] = {}
+    samples: dict[tuple[str, str], list[float]] = {}
     failed = {name: each.interpreter.missing for name, each in contenders.items()}
     workers = {
         name: _Worker(each) for name, each in contenders.items() if not each.interpreter.missing
     }
     try:
         for number in range(rounds + 1):
-            for name, worker in workers.items():
+            first = number % max(1, len(workers))
+            for name in [*workers][first:] + [*workers][:first]:
                 if failed[name]:
                     continue
                 try:
-                    measured = worker.measure(f"r{number}")
+                    measured = workers[name].measure(f"r{number}")
                 except RuntimeError as error:
                     failed[name] = str(error)
                     continue
                 for measure, (seconds, requests) in (
                     measured.items() if number or not rounds else ()
                 ):
-                    own = taken.setdefault(measure, Taken())
-                    best = own.seconds.get(name)
-                    own.seconds[name] = seconds if best is None else min(float(best), seconds)
-                    own.requests[name] = requests
+                    samples.setdefault((measure, name), []).append(seconds)
+                    taken.setdefault(measure, Taken()).requests[name] = requests
     finally:
         for worker in workers.values():
             worker.stop()
     if why := failed[next(iter(contenders))]:
         raise RuntimeError(why)
-    for own in taken.values():
+    for measure, own in taken.items():
+        # In the order of the contenders, ours first.
+        for name in contenders:
+            if several := samples.get((measure, name)):
+                own.seconds[name] = median(several)
         own.seconds.update({name: why for name, why in failed.items() if why})
     return taken
 
@@ -96,15 +102,14 @@ def alone(contender: Contender, measure: str, rounds: int) -> float | str:
 def in_processes(
     commands: Mapping[str, Sequence[str] | str], rounds: int
 ) -> dict[str, float | str]:
-    """Return seconds per command: the best of fresh processes started in turn.
+    """Return seconds per command: the median of fresh processes started in turn.
 
     One more round before warms the caches. A command that is a text cannot be had.
     """
-    best: dict[str, float | str] = {}
-    for number in range(rounds + 1):
+    samples: dict[str, list[float]] = {}
+    for _ in range(rounds + 1):
         for name, command in commands.items():
             if isinstance(command, str):
-                best[name] = command
                 continue
             begin = time.perf_counter()
             done = subprocess.run(
@@ -113,8 +118,11 @@ def in_processes(
             seconds = time.perf_counter() - begin
             if done.returncode:
                 raise RuntimeError(f"{name}: {done.stderr.decode()[-1000:]}")
-            best[name] = seconds if number < 2 else min(float(best[name]), seconds)
-    return best
+            samples.setdefault(name, []).append(seconds)
+    return {
+        name: command if isinstance(command, str) else median(samples[name][1:] or samples[name])
+        for name, command in commands.items()
+    }
 
 
 class _Worker:

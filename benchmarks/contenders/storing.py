@@ -81,12 +81,10 @@ class Flowhold(System):
             self.get = store.get
         else:
             self.has_objects = False
+        self.kind = getattr(import_module(self.settings["module"]), self.settings["storage"])
 
     def storage(self):
-        module = import_module(self.settings["module"])
-        return getattr(module, self.settings["storage"])(
-            *self.settings["arguments"], **self.settings["options"]
-        )
+        return self.kind(*self.settings["arguments"], **self.settings["options"])
 
     def flow(self, name):
         from flowhold import Flow, task

@@ -27,11 +27,11 @@ SLOW = {"tar + gzip -9, Python": "TarGzip", "zip -9, Python": "Zip"}
 
 def rows(size) -> Iterator[Row]:
     """Yield make, store, load, and all three together."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as place:
         make_tree(Path(name), size(768, 48), size(8_000_000, 500_000))
         missing = not shutil.which("zstd")
         contenders = {
-            who: Contender(f"bundling:{kind}", OWN, {"tree": name})
+            who: Contender(f"bundling:{kind}", OWN, {"tree": name, "place": place})
             for who, kind in ({"flowhold": "Flowhold"} | BY_HAND | SLOW).items()
             if not (missing and kind == "TarZstdCommand")
         }

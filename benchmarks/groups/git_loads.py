@@ -57,7 +57,8 @@ def rows(size) -> Iterator[Row]:
         for path, script in (("prefect_1", PREFECT_1), ("prefect_3", PREFECT_3)):
             repository.commit({f"{path}/flow.py": script})
         repository.git("repack", "-a", "-d", "--quiet", "--write-bitmap-index")
-        (folder / "scripts").mkdir()
+        for part in ("scripts", "place"):
+            (folder / part).mkdir()
         for number in range(flows):
             text = git_repositories.FLOW.format(number=number)
             (folder / "scripts" / f"flow_{number:04}.py").write_text(text)
@@ -65,6 +66,7 @@ def rows(size) -> Iterator[Row]:
             settings = {
                 "url": f"{server.url}/big.git",
                 "scripts": str(folder / "scripts"),
+                "place": str(folder / "place"),
                 "flows": flows,
             }
             yield from single(settings, rounds, size(3, 0))
