@@ -6,11 +6,10 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from peers import Interpreter
 
@@ -44,8 +43,12 @@ class Taken:
         }
 
 
-def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Taken]:
-    """Return what each measure takes: the median of rounds in turn.
+def in_turn(
+    contenders: Mapping[str, Contender],
+    rounds: int,
+    of_rounds: Callable[[Sequence[float]], float] = min,
+) -> dict[str, Taken]:
+    """Return what each measure takes: the best of rounds in turn, or another of them.
 
     Each round begins with another contender. One more comes before and does not count, unless it
     is all there is.
@@ -86,7 +89,7 @@ def in_turn(contenders: Mapping[str, Contender], rounds: int) -> dict[str, Taken
         # In the order of the contenders, ours first.
         for name in contenders:
             if several := samples.get((measure, name)):
-                own.seconds[name] = median(several)
+                own.seconds[name] = of_rounds(several)
         own.seconds.update({name: why for name, why in failed.items() if why})
     return taken
 
@@ -102,7 +105,7 @@ def alone(contender: Contender, measure: str, rounds: int) -> float | str:
 def in_processes(
     commands: Mapping[str, Sequence[str] | str], rounds: int
 ) -> dict[str, float | str]:
-    """Return seconds per command: the median of fresh processes started in turn.
+    """Return seconds per command: the best of fresh processes started in turn.
 
     One more round before warms the caches. A command that is a text cannot be had.
     """
@@ -120,7 +123,7 @@ def in_processes(
                 raise RuntimeError(f"{name}: {done.stderr.decode()[-1000:]}")
             samples.setdefault(name, []).append(seconds)
     return {
-        name: command if isinstance(command, str) else median(samples[name][1:] or samples[name])
+        name: command if isinstance(command, str) else min(samples[name][1:] or samples[name])
         for name, command in commands.items()
     }
 
