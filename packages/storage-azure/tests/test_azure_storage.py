@@ -26,7 +26,7 @@ def make_storage(azure_server, azure_container):
     return make_storage
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 class TestConformance(StorageTests):
     @pytest.fixture
     def make_storage(self, azure_server, azure_container, monkeypatch):

@@ -44,7 +44,7 @@ def through(azure_server, azure_container, proxy, no_backoff):
     return through
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestConformance(ObjectStoreTests, RefusedAccessTests):
     @pytest.fixture
     def secret_values(self, azure_server):

@@ -11,7 +11,7 @@ from flowhold.testing import StorageTests
 from flowhold_storage_docker import Docker
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 class TestDocker(StorageTests):
     @pytest.fixture
     def make_storage(self, engine):

@@ -8,7 +8,7 @@ from flowhold.testing import ObjectStoreTests, RefusedAccessTests, StorageTests
 from flowhold_storage_gcs import GCS, GCSStore
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestGCSStore(ObjectStoreTests):
     @pytest.fixture
     def store(self, bucket):
@@ -30,7 +30,7 @@ class TestRefused(RefusedAccessTests):
         return GCSStore(bucket, credentials_secret="REFUSED")
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestGCS(StorageTests):
     @pytest.fixture
     def make_storage(self, bucket):

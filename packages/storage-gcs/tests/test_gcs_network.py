@@ -8,7 +8,7 @@ from flowhold.testing import Network, NetworkTests
 from flowhold_storage_gcs import GCS, GCSStore
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(9)
 @pytest.mark.promise("network, gcs: each operation meets each trouble, and ends")
 class TestNetwork(NetworkTests):
     @pytest.fixture

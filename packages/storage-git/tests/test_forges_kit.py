@@ -53,27 +53,27 @@ class ForgeSuite(StorageTests):
         return place_in(forge.fake.repository)
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(8)
 class TestGitHub(ForgeSuite):
     name = "github"
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(8)
 class TestGitLab(ForgeSuite):
     name = "gitlab"
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(8)
 class TestBitbucketCloud(ForgeSuite):
     name = "cloud"
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(8)
 class TestBitbucketServer(ForgeSuite):
     name = "server"
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(8)
 class TestCodeCommit(StorageTests):
     @pytest.fixture
     def fake(self):

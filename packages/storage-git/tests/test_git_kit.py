@@ -28,14 +28,14 @@ class GitSuite(StorageTests):
         return place_script
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestGitFolder(GitSuite):
     @pytest.fixture
     def make_storage(self, repository):
         return partial(Git, "flows/kit_flows.py", git_clone_url=repository.url)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestGitHTTP(GitSuite):
     @pytest.fixture
     def repository(self, git_folder, git_http, request):

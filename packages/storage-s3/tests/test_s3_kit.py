@@ -23,7 +23,7 @@ def at_with_keys(at):
     return {**at, **dict(zip(names, SECRETS, strict=True))}
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 class TestStore(ObjectStoreTests):
     @pytest.fixture
     def store(self, s3_bucket, at_with_keys):
@@ -46,7 +46,7 @@ class TestStore(ObjectStoreTests):
         assert "canary-secret-key" not in caplog.text
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 class TestStoreInFolder(ReadingTests, ListingTests, DeletingTests, CatalogTests):
     @pytest.fixture
     def store(self, s3_bucket, at):
@@ -61,7 +61,7 @@ class TestStoreInFolder(ReadingTests, ListingTests, DeletingTests, CatalogTests)
         return f"s3://{s3_bucket}/a%20folder/of%20it"
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 class TestStorage(StorageTests):
     @pytest.fixture
     def make_storage(self, s3_bucket, at_with_keys):

@@ -8,7 +8,7 @@ from flowhold.testing import Network, NetworkTests
 from flowhold_storage_s3 import S3, S3Store
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(9)
 @pytest.mark.promise("network, s3: each operation meets each trouble, and ends")
 class TestNetwork(NetworkTests):
     @pytest.fixture

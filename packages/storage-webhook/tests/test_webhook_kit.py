@@ -62,7 +62,7 @@ class Box:
         del self.files[self.path(location)]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestWebDAV(StorageTests):
     @pytest.fixture
     def make_storage(self, dav, webdav_server, login):
@@ -81,7 +81,7 @@ class TestWebDAV(StorageTests):
         return [PASSWORD]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 class TestDropbox(StorageTests):
     @pytest.fixture
     def make_storage(self, dropbox):

@@ -104,7 +104,7 @@ def outcomes(request, tmp_path_factory):
     return run(request, tmp_path_factory.mktemp("kit"), HEAD, StorageTests, CASES)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("number", "broken", "test"), [(n, *case) for n, case in enumerate(CASES)])
 def test_a_broken_storage_fails(outcomes, number, broken, test):
     from kit_runs import check
