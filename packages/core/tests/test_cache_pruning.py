@@ -213,10 +213,13 @@ def test_what_crashed_processes_left_is_removed_when_it_is_a_day_old(folder):
     new, old = folder / "trees/.new", folder / "trees/.old"
     for left in (new, old):
         (left / "files").mkdir(parents=True)
-    os.utime(old, (1000, 1000))
+    (folder / "objects/.old").write_bytes(b"half")
+    for path in (old, folder / "objects/.old"):
+        os.utime(path, (1000, 1000))
     assert cache.prune() == []
     assert new.exists()
     assert not old.exists()
+    assert not (folder / "objects/.old").exists()
 
 
 def test_the_cache_keeps_itself_below_its_size(folder, monkeypatch):

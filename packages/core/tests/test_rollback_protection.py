@@ -18,6 +18,7 @@ import pytest
 import flowhold
 from flowhold import Catalog, Reference, keyring, seen
 from flowhold.errors import FlowNotFoundError, IntegrityError, SerializationError, StorageError
+from flowhold.filestore import FileStore
 from flowhold.registering import register
 from flowhold.storage import Bytes
 
@@ -240,33 +241,60 @@ def test_only_the_highest_is_kept_whoever_is_first(catalog):
     assert os.listdir(memory.folder / "etl") == ["0000000200"]
 
 
-def test_the_newest_version_is_read_once(catalog, monkeypatch):
-    added, fresh = catalog.newest("etl"), Catalog()
+@pytest.fixture
+def service(monkeypatch):
+    """A catalog of some service, which counts what is read of it."""
+    monkeypatch.setattr(FileStore, "local", False)
+    catalog = Catalog()
+    for _ in range(3):
+        catalog.add(reference())
+    catalog.reads = []
+    opened = catalog.store.open
+    monkeypatch.setattr(catalog.store, "open", lambda key: catalog.reads.append(key) or opened(key))
+    return catalog
 
-    def refuse(key):
-        raise AssertionError(f"{key} is asked for")
 
-    monkeypatch.setattr(fresh.store, "open", refuse)
-    assert fresh.newest("etl") == added
+def kept(catalog):
+    (path,) = (catalog._seen.folder / "etl").iterdir()
+    return path
+
+
+def test_the_newest_entry_of_a_service_is_not_read_again(service, monkeypatch):
+    assert service.newest("etl") == service.newest("etl") == service.get("etl", 3)
+    assert len(service.reads) == 1
+    kept(service).write_bytes(b"")
+    assert service.newest("etl") == service.newest("etl")
+    assert len(service.reads) == 2
     monkeypatch.setenv("FLOWHOLD_ROLLBACK_PROTECTION", "false")
-    with pytest.raises(AssertionError, match="is asked for"):
-        fresh.newest("etl")
+    assert service.newest("etl").version == 3
+    assert len(service.reads) == 3
 
 
-def test_the_newest_version_is_read_again_where_its_entry_was_changed(catalog):
-    newest = catalog.newest("etl")
-    entry(3).write_text(replace(newest, size=5).to_json())
-    assert Catalog().newest("etl").size == 5
+def test_an_entry_that_was_changed_is_read_again(service):
+    entry(3).write_text(replace(service.newest("etl"), size=5).to_json())
+    assert service.newest("etl").size == 5
 
 
 @pytest.mark.parametrize("left", ["", "x\n{}", "{etag}", "{etag}\n", "{etag}\n{half}"])
-def test_what_was_noted_of_the_newest_version_may_be_cut_off(catalog, left):
-    newest = catalog.newest("etl")
-    (noted,) = (catalog._seen.folder / "etl").iterdir()
-    etag, _, whole = noted.read_text().partition("\n")
+def test_what_was_kept_of_an_entry_may_be_cut_off(service, left):
+    newest = service.get("etl", 3)
+    etag, _, whole = kept(service).read_text().partition("\n")
     assert whole
-    noted.write_text(left.replace("{etag}", etag).replace("{half}", whole[:-5]))
-    assert Catalog().newest("etl") == newest
+    kept(service).write_text(left.replace("{etag}", etag).replace("{half}", whole[:-5]))
+    assert service.newest("etl") == newest
+    assert len(service.reads) == 2
+
+
+def test_a_large_entry_is_not_kept(service):
+    service.add(reference(extra={"text": "x" * 70_000}))
+    assert kept(service).name == "0000000004"
+    assert kept(service).read_bytes() == b""
+    assert service.newest("etl").version == 4
+
+
+def test_of_a_catalog_on_this_machine_nothing_is_kept(catalog):
+    assert catalog.newest("etl").version == 3
+    assert kept(catalog).read_bytes() == b""
 
 
 def test_other_processes_remember_for_all(catalog):

@@ -162,8 +162,11 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
                 os.makedirs(f"{root}/{parent}", exist_ok=True, mode=0o700)
                 made.add(parent)
             digest, left = hashlib.sha256(), entry.size
-            file = os.open(f"{root}/{entry.path}", _NEW, 0o500 if entry.executable else 0o400)
+            mode = 0o500 if entry.executable else 0o400
+            file = os.open(f"{root}/{entry.path}", _NEW, mode)
             try:
+                if os.name == "posix" and os.fstat(file).st_mode & 0o777 != mode:
+                    os.fchmod(file, mode)  # the user's mask took some of it
                 while left and (chunk := stream.read(min(left, _CHUNK))):
                     digest.update(chunk)
                     _write(file, chunk)

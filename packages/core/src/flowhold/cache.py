@@ -65,36 +65,43 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
         # It may come from anywhere, and must not lead to another folder.
         return fetch()
     current = settings.current()
-    path = os.path.join(current.cache_dir, "objects", digest)
-    with suppress(OSError):
+    folder = os.path.join(current.cache_dir, "objects")
+    path, is_damaged = os.path.join(folder, digest), False
+    try:
         with open(path, "rb") as file:
             data = file.read()
         if hashlib.sha256(data).hexdigest() == digest:
             with suppress(OSError):
                 os.utime(path)
             return data
-        os.unlink(path)
+        is_damaged = True
+    except OSError as error:
+        is_damaged = not isinstance(error, FileNotFoundError)
     data = fetch()
+    # In place where nothing is: who reads half of it fetches the bytes too. What seems damaged may
+    # be what another process is writing, which is replaced by the same.
+    target = os.path.join(folder, f".{uuid.uuid4().hex}") if is_damaged else path
     with suppress(OSError):
         try:
-            _write(path, data)
+            _write(target, data)
         except FileNotFoundError:
-            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(path, data)
+            os.makedirs(folder, exist_ok=True, mode=0o700)
+            _write(target, data)
+        if is_damaged:
+            os.replace(target, path)
         grown(len(data), current)
     return data
 
 
 def _write(path: str, data: bytes) -> None:
-    # In place: who reads it before it is whole takes it for damaged, and fetches the bytes too.
-    with open(path, "xb") as file:
-        try:
+    file = open(path, "xb")  # noqa: SIM115 (what is there already is not ours to remove)
+    try:
+        with file:
             file.write(data)
-            file.flush()
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(path)
-            raise
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
 
 
 def tree(digest: str, fill: Callable[[Path], Mapping[str, str]], size: int | None = None) -> Path:
@@ -143,8 +150,10 @@ def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]], size: int 
     try:
         (temporary / "files").mkdir(parents=True, mode=0o700)
         manifest = fill(temporary / "files")
-        (temporary / "manifest").write_bytes(Manifest.of(manifest).data)
-        (temporary / "size").write_text(str(measure(temporary) if size is None else size))
+        listed = Manifest.of(manifest).data
+        (temporary / "manifest").write_bytes(listed)
+        size = measure(temporary) if size is None else size + len(listed)
+        (temporary / "size").write_text(str(size))
         if folder.exists():
             shutil.rmtree(folder)
         os.rename(temporary, folder)

@@ -108,7 +108,7 @@ class Catalog:
                     ) from error
                 number = max(seen + 1, number)
             else:
-                self._note(stored, info.etag)
+                self._note(stored, info.etag, data)
                 return stored
 
     def get(self, name: str, version: int | None = None) -> Reference:
@@ -140,7 +140,7 @@ class Catalog:
                 location=key,
             ) from error
         reference = _read(data, name, number)
-        self._note(reference, etag)
+        self._note(reference, etag, data)
         return reference
 
     def newest(self, name: str) -> Reference | None:
@@ -149,10 +149,11 @@ class Catalog:
         if not found:
             return None
         number = max(found)
-        if noted := self._seen.entry(folder_of(name), number, found[number]):
+        etag = None if self.store.local else found[number]
+        if etag and (kept := self._seen.entry(folder_of(name), number, etag)):
             with suppress(SerializationError):
-                return _read(noted, name, number)
-        return self._entry(name, number, found[number])
+                return _read(kept, name, number)
+        return self._entry(name, number, etag)
 
     def rollback(
         self, name: str, version: int, *, sign: Signer | str | Sequence[str] | None = None
@@ -279,13 +280,15 @@ class Catalog:
         seen.check(folder, before, max(found, default=0))
         return found
 
-    def _note(self, reference: Reference, etag: str | None) -> None:
+    def _note(self, reference: Reference, etag: str | None, entry: bytes) -> None:
         """Note a version as seen, unless it would not load: anybody can write a high number."""
         seen, folder, number = self._seen, folder_of(reference.flow), reference.version or 0
         if number > seen.newest(folder):
             with suppress(FlowholdError):
                 if is_trusted(reference):
-                    seen.note(folder, number, etag, reference.to_json())
+                    seen.note(folder, number)
+        if etag and not self.store.local:
+            seen.keep(folder, number, etag, entry)
 
 
 def _read(data: bytes, name: str, number: int) -> Reference:

@@ -38,7 +38,7 @@ def shared_client(make: Callable[..., _T], variables: str | tuple[str, ...], **o
         options: Its arguments; those that are not JSON count by identity.
     """
     prefixes = (variables,) if isinstance(variables, str) else variables
-    around = beginning_with(prefixes) if prefixes else ()
+    around = beginning_with(prefixes) if variables else ()
     key = (make, json.dumps(options, sort_keys=True, default=id), around)
     with _lock:
         if key not in _clients:

@@ -248,7 +248,8 @@ def _make_folder(folder: str) -> None:
         os.mkdir(folder)
     except FileNotFoundError:
         Path(folder).mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
+    except OSError:
+        # Systems give one reason or another where it is there, as for the root of a drive.
         if not os.path.isdir(folder):
             raise
 

@@ -24,14 +24,14 @@ __all__ = ["Pickler", "by_value", "dump", "dumps", "load", "readable"]
 _lock = threading.RLock()
 _NAMED = (type, FunctionType, BuiltinFunctionType)
 _BASE = {
-    id(value): value
+    id(value): (module, value)
     for module in (builtins, cloudpickle.cloudpickle, flows)
     for value in vars(module).values()
     if isinstance(value, _NAMED) and value.__module__ == module.__name__
 }
 """What every flow has some of, by its identity: pickled by name, and cloudpickle need not be asked.
 
-What it is of is always recorded of an environment, or never.
+Of an environment the modules of these are always recorded, or never.
 """
 _NO_FILE = "<dynamic-code>"
 _PRIVATE = ("__builtins__", "__cached__", "__loader__", "__spec__")
@@ -50,7 +50,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
         The rest is left to cloudpickle.
         """
-        if type(obj) in self._plain or id(obj) in _BASE:
+        if type(obj) in self._plain:
+            return NotImplemented
+        if (home := _BASE.get(id(obj))) and getattr(home[0], obj.__name__, None) is obj:
             return NotImplemented
         if isinstance(obj, CodeType):
             # Since cloudpickle 3.1.3 no error would show where in the flow it was raised.

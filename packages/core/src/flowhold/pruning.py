@@ -99,10 +99,11 @@ def prune(
         if (everything or too_much or entry.used < oldest) and not entry.in_use and _remove(entry):
             left -= entry.size
             removed.append(entry)
-    for path in _listed(home / "trees", leftover=True):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - _DAY:
-                _erase(path)
+    for kind in ("objects", "trees"):
+        for path in _listed(home / kind, leftover=True):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _DAY:
+                    _erase(path)
     forget_processes(home)
     with suppress(OSError):
         (home / "size").write_text(str(left))

@@ -3,13 +3,14 @@
 ``<data directory>/seen/<catalog>/<flow>/<version>`` are files; of several the highest counts. So
 nothing has to be locked: whoever notes a version makes its file first and then removes lower ones,
 and the highest is always there. Where the entry of a version was at hand, its etag and the entry
-are in the file, which spares asking for it again.
+are in the file, which spares asking a service for it again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 import warnings
 from contextlib import suppress
 
@@ -18,6 +19,8 @@ from flowhold.entries import DIGITS, name_in
 from flowhold.errors import IntegrityError
 
 __all__ = ["Seen"]
+
+_KEPT = 64 << 10
 
 _warned: set[str] = set()
 
@@ -44,23 +47,14 @@ class Seen:
                 return max(map(_number, os.listdir(self.folder / flow)), default=0)
         return 0
 
-    def note(self, flow: str, version: int, etag: str | None = None, entry: str = "") -> None:
-        """Note that a version of a flow is there.
-
-        Args:
-            flow: Its name in the catalog's keys.
-            version: Which.
-            etag: Of its entry, where it is known.
-            entry: The entry.
-        """
+    def note(self, flow: str, version: int) -> None:
+        """Note that a version of a flow is there."""
         if not self.active:
             return
         place = self.folder / flow
         try:
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Appended to, so that nothing is lost that another process has noted.
-            with open(place / f"{version:0{DIGITS}}", "ab") as file:
-                file.write(f"{etag}\n{entry}".encode() if etag and not file.tell() else b"")
+            (place / f"{version:0{DIGITS}}").touch()
             for name in os.listdir(place):
                 if 0 < _number(name) < version:
                     with suppress(FileNotFoundError):
@@ -68,13 +62,22 @@ class Seen:
         except OSError as error:
             self._warn(error)
 
-    def entry(self, flow: str, version: int, etag: str | None) -> bytes | None:
-        """Return the entry that was noted with a version, if it has that etag; perhaps cut off."""
+    def keep(self, flow: str, version: int, etag: str, entry: bytes) -> None:
+        """Keep the entry of a version that was noted, unless it is large."""
+        place = self.folder / flow
+        path, temporary = place / f"{version:0{DIGITS}}", place / uuid.uuid4().hex
+        with suppress(OSError):  # it is asked for again
+            if self.active and len(entry) <= _KEPT and path.exists():
+                temporary.write_bytes(b"%s\n%s" % (etag.encode(), entry))
+                os.replace(temporary, path)
+
+    def entry(self, flow: str, version: int, etag: str) -> bytes | None:
+        """Return the entry that was kept of a version, if it has that etag."""
         with suppress(OSError):
-            if self.active and etag:
+            if self.active:
                 data = (self.folder / flow / f"{version:0{DIGITS}}").read_bytes()
-                noted, _, entry = data.partition(b"\n")
-                return entry if noted == etag.encode() else None
+                kept, _, entry = data.partition(b"\n")
+                return entry if kept == etag.encode() else None
         return None
 
     def check(self, flow: str, seen: int, newest: int) -> None:

@@ -208,7 +208,7 @@ def _version(status: os.stat_result | None) -> _Version | None:
 
 
 @lru_cache(maxsize=64)
-def _settings_in(file: str, _version: _Version, project: bool) -> Mapping[str, Any]:
+def _settings_in(file: str, _of: _Version, project: bool) -> Mapping[str, Any]:
     path, values = Path(file), {}
     for name, value in read_toml(path).items():
         # Trees in a cache are run as they are, so a cache that came with a project is not used.

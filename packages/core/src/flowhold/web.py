@@ -1,6 +1,6 @@
 """Requests over HTTP whose login goes to the host that it is for, and to no other.
 
-It needs requests, which storages bring that use it.
+It needs requests and urllib3, which storages bring that use it.
 """
 
 from __future__ import annotations

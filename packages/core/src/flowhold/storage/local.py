@@ -85,7 +85,8 @@ class Local(ObjectStorage):
         return [socket.gethostname()] if self._recorded_labels is None else self._recorded_labels
 
     def _default_result(self) -> Result | None:
-        return _result_in(os.path.abspath(os.path.join(self.directory, "results")))
+        folder = os.path.join(self.directory, "results")
+        return (_result_in if os.path.isabs(folder) else _result_in.__wrapped__)(folder)
 
     def open_store(self) -> ObjectStore:
         """Return the file store of the directory."""
