@@ -19,6 +19,7 @@ __all__ = ["write_page"]
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHARTS = ROOT / "docs" / "benchmarks"
+FINDINGS = ROOT / "benchmarks" / "findings.md"
 HEAD = """# Benchmarks
 
 Flowhold beside other systems and beside bare libraries, measured side by side in one run.
@@ -69,17 +70,37 @@ def write_page(results: Mapping[str, Sequence[Row]], load: float, took: float) -
     """
     CHARTS.mkdir(exist_ok=True)
     parts = [HEAD, "\n".join(machine(load, took)), "\n".join(versions())]
-    findings = (ROOT / "benchmarks" / "findings.md").read_text(encoding="utf-8")
-    for name, rows in results.items():
-        title, _, method = (import_module(f"groups.{name}").__doc__ or "").partition("\n")
-        (CHARTS / f"{name}.svg").write_text(chart(rows), encoding="utf-8")
-        text = "\n".join(table(rows))
-        heading = title.rstrip(".")
-        parts.append(
-            f"## {heading}\n\n{method.strip()}\n\n{text}\n\n![{heading}](benchmarks/{name}.svg)"
-        )
-    parts.append(findings)
+    parts += [section(name, rows) for name, rows in results.items()]
+    parts.append(FINDINGS.read_text(encoding="utf-8"))
     PAGE.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+
+
+def renew_page(results: Mapping[str, Sequence[Row]]) -> None:
+    """Put the sections of groups that were measured alone, and the findings, into the page.
+
+    Args:
+        results: Rows by group.
+    """
+    page, now = PAGE.read_text(encoding="utf-8"), datetime.now(timezone.utc)
+    for name, rows in results.items():
+        renewed = section(
+            name, rows, f"Measured alone, after the others: {now:%Y-%m-%d %H:%M} UTC."
+        )
+        begin = page.index(renewed.partition("\n")[0] + "\n")
+        end = page.index("\n## ", begin)
+        page = page[:begin] + renewed + "\n" + page[end:]
+    findings = FINDINGS.read_text(encoding="utf-8")
+    page = page[: page.index(findings.partition("\n")[0] + "\n")] + findings
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def section(name: str, rows: Sequence[Row], note: str = "") -> str:
+    """Return the section of a group, and write its chart."""
+    title, _, method = (import_module(f"groups.{name}").__doc__ or "").partition("\n")
+    (CHARTS / f"{name}.svg").write_text(chart(rows), encoding="utf-8")
+    heading, text = title.rstrip("."), "\n".join(table(rows))
+    image = f"![{heading}](benchmarks/{name}.svg)"
+    return "\n\n".join(filter(None, [f"## {heading}", method.strip(), note, text, image]))
 
 
 def machine(load: float, took: float) -> Iterator[str]:

@@ -70,3 +70,18 @@ def test_every_group_is_run_and_says_what_it_is():
         assert title.startswith('"""')
         assert not blank
         assert method[0]
+
+
+def test_the_sections_of_single_groups_are_put_into_the_page(bench, row, tmp_path, monkeypatch):
+    page = bench("page")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(page, "CHARTS", tmp_path)
+    titles = ("Flows to bytes and back", "Bundles of files", "Images", "What profiling found")
+    page.PAGE.write_text("".join(f"## {title}\n\nas before\n\n" for title in titles))
+    page.renew_page({"bundling": [row]})
+    sections = page.PAGE.read_text().split("## ")[1:]
+    assert tuple(text.partition("\n")[0] for text in sections) == titles
+    assert ["as before" in text for text in sections] == [True, False, True, False]
+    assert "| load | **flowhold** |" in sections[1]
+    assert sections[2] == "Images\n\nas before\n\n"
+    assert page.FINDINGS.read_text().endswith(sections[3])

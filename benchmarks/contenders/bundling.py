@@ -16,17 +16,13 @@ from loop import serve
 
 
 class Contender:
-    """Each round has a folder of its own.
-
-    They stay: for some seconds after many files were removed, ext4 takes several times as long to
-    make others.
-    """
+    """Each round has a folder of its own, which stays."""
 
     def __init__(self, settings) -> None:
-        self.tree, self.place = Path(settings["tree"]), settings["place"]
+        self.tree = Path(settings["tree"])
 
     def measures(self, round_name):
-        self.folder = Path(tempfile.mkdtemp(dir=self.place))
+        self.folder = Path(tempfile.mkdtemp())
         (self.folder / "out").mkdir()
         yield "make", self.make
         yield "store", self.store
@@ -37,7 +33,7 @@ class Flowhold(Contender):
     def __init__(self, settings) -> None:
         super().__init__(settings)
         # It is there, as the folder of the archives is.
-        self.flows = tempfile.mkdtemp(dir=self.place)
+        self.flows = tempfile.mkdtemp()
 
     def make(self):
         from flowhold.loading import load_script

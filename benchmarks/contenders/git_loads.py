@@ -15,17 +15,14 @@ TIMES = 20
 
 
 class Contender:
-    """Measures what the settings name, each round in a folder of its own, which stays.
-
-    For some seconds after many files were removed, ext4 takes several times as long to make others.
-    """
+    """Measures what the settings name, each round in a folder of its own, which stays."""
 
     def __init__(self, settings) -> None:
         self.settings = settings
         self.url = settings["url"]
 
     def measures(self, round_name):
-        self.folder = Path(tempfile.mkdtemp(dir=self.settings["place"]))
+        self.folder = Path(tempfile.mkdtemp())
         for name in self.settings["measures"]:
             if prepare := getattr(self, name, None):
                 yield name, prepare()

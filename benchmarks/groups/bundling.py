@@ -27,15 +27,15 @@ SLOW = {"tar + gzip -9, Python": "TarGzip", "zip -9, Python": "Zip"}
 
 def rows(size) -> Iterator[Row]:
     """Yield make, store, load, and all three together."""
-    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as place:
-        make_tree(Path(name), size(768, 48), size(8_000_000, 500_000))
-        missing = not shutil.which("zstd")
-        contenders = {
-            who: Contender(f"bundling:{kind}", OWN, {"tree": name, "place": place})
-            for who, kind in ({"flowhold": "Flowhold"} | BY_HAND | SLOW).items()
-            if not (missing and kind == "TarZstdCommand")
-        }
-        taken = in_turn(contenders, size(7, 0))
+    tree = tempfile.mkdtemp()
+    make_tree(Path(tree), size(768, 48), size(8_000_000, 500_000))
+    missing = not shutil.which("zstd")
+    contenders = {
+        who: Contender(f"bundling:{kind}", OWN, {"tree": tree})
+        for who, kind in ({"flowhold": "Flowhold"} | BY_HAND | SLOW).items()
+        if not (missing and kind == "TarZstdCommand")
+    }
+    taken = in_turn(contenders, size(7, 0))
     parts = {measure: taken[measure].seconds for measure in ("make", "store", "load")}
     together = {who: sum(float(times[who]) for times in parts.values()) for who in contenders}
     best = min((who for who in BY_HAND if who in together), key=lambda who: together[who])

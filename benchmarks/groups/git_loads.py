@@ -48,29 +48,26 @@ def rows(size) -> Iterator[Row]:
     import git_repositories
 
     flows, rounds = size(100, 5), size(5, 0)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "repositories").mkdir()
-        bare = folder / "repositories" / "big.git"
-        files, commits = size(5000, 500), size(2000, 20)
-        repository = git_repositories.big_repository(bare, files=files, commits=commits)
-        for path, script in (("prefect_1", PREFECT_1), ("prefect_3", PREFECT_3)):
-            repository.commit({f"{path}/flow.py": script})
-        repository.git("repack", "-a", "-d", "--quiet", "--write-bitmap-index")
-        for part in ("scripts", "place"):
-            (folder / part).mkdir()
-        for number in range(flows):
-            text = git_repositories.FLOW.format(number=number)
-            (folder / "scripts" / f"flow_{number:04}.py").write_text(text)
-        with git_http.serving_http(folder / "repositories") as server:
-            settings = {
-                "url": f"{server.url}/big.git",
-                "scripts": str(folder / "scripts"),
-                "place": str(folder / "place"),
-                "flows": flows,
-            }
-            yield from single(settings, rounds, size(3, 0))
-            yield from several(settings, rounds, server)
+    folder = Path(tempfile.mkdtemp())
+    (folder / "repositories").mkdir()
+    bare = folder / "repositories" / "big.git"
+    files, commits = size(5000, 500), size(2000, 20)
+    repository = git_repositories.big_repository(bare, files=files, commits=commits)
+    for path, script in (("prefect_1", PREFECT_1), ("prefect_3", PREFECT_3)):
+        repository.commit({f"{path}/flow.py": script})
+    repository.git("repack", "-a", "-d", "--quiet", "--write-bitmap-index")
+    (folder / "scripts").mkdir()
+    for number in range(flows):
+        text = git_repositories.FLOW.format(number=number)
+        (folder / "scripts" / f"flow_{number:04}.py").write_text(text)
+    with git_http.serving_http(folder / "repositories") as server:
+        settings = {
+            "url": f"{server.url}/big.git",
+            "scripts": str(folder / "scripts"),
+            "flows": flows,
+        }
+        yield from single(settings, rounds, size(3, 0))
+        yield from several(settings, rounds, server)
 
 
 def contender(kind: str, settings: dict[str, object], *measures: str) -> Contender:

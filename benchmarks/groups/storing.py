@@ -42,14 +42,10 @@ RAW = {
 def rows(size) -> Iterator[Row]:
     """Yield each storage's measures."""
     sys.path.insert(0, str(ROOT / "tests" / "plugins"))
-    # What services kept is removed at the end only, as it would slow down who makes files next.
-    with tempfile.TemporaryDirectory() as folder:
-        for kind in RAW:
-            place = Path(folder, kind)
-            place.mkdir()
-            with serving(kind, place) as settings:
-                settings |= {"count": size(10, 3), "flows": size(300, 10)}
-                yield from measured(kind, settings, size)
+    for kind in RAW:
+        with serving(kind, Path(tempfile.mkdtemp())) as settings:
+            settings |= {"count": size(10, 3), "flows": size(300, 10)}
+            yield from measured(kind, settings, size)
 
 
 def measured(kind: str, settings: dict[str, object], size) -> Iterator[Row]:

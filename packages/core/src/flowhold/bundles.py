@@ -16,6 +16,7 @@ from typing import Any
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, IntegrityError, SerializationError
+from flowhold.writing import new_file, write
 
 __all__ = ["Entry", "collect", "pack", "read_entries", "unpack"]
 
@@ -28,7 +29,6 @@ _STEPS = {"", ".", ".."}
 _LONGEST = 255  # bytes of a name
 _BIG = 50 << 20
 _CHUNK = 1 << 20
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -162,14 +162,11 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
                 os.makedirs(f"{root}/{parent}", exist_ok=True, mode=0o700)
                 made.add(parent)
             digest, left = hashlib.sha256(), entry.size
-            mode = 0o500 if entry.executable else 0o400
-            file = os.open(f"{root}/{entry.path}", _NEW, mode)
+            file = new_file(f"{root}/{entry.path}", executable=entry.executable)
             try:
-                if os.name == "posix" and os.fstat(file).st_mode & 0o777 != mode:
-                    os.fchmod(file, mode)  # the user's mask took some of it
                 while left and (chunk := stream.read(min(left, _CHUNK))):
                     digest.update(chunk)
-                    _write(file, chunk)
+                    write(file, chunk)
                     left -= len(chunk)
             finally:
                 os.close(file)
@@ -183,11 +180,6 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
         raise IntegrityError(
             f"the files of this stored flow cannot be decompressed: {error}"
         ) from error
-
-
-def _write(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
 
 
 def check_paths(paths: Sequence[str]) -> None:
