@@ -17,7 +17,7 @@ from rows import Row
 T = TypeVar("T")
 
 GROUPS = (
-    *("starting", "resolving", "serializing", "storing", "git_loads", "bundling", "images"),
+    *("starting", "resolving", "serializing", "bundling", "storing", "git_loads", "images"),
     *("catalogs", "memory", "running", "signing"),
 )
 
