@@ -111,11 +111,11 @@ SDKS = {
     "storage-gcs": {"google-cloud-storage"},
     "storage-azure": {"azure-storage-blob"},
     "storage-docker": {"docker"},
-    "storage-git": {"dulwich", "requests"},
-    "storage-webhook": {"requests"},
+    "storage-git": {"dulwich", "requests", "urllib3"},
+    "storage-webhook": {"requests", "urllib3"},
 }
 # What the SDKs of others need too.
-SHARED = {"requests"}
+SHARED = {"requests", "urllib3"}
 STORAGES = [package for package in PACKAGES if package.name != "core"]
 
 

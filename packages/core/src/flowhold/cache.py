@@ -65,42 +65,36 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
         # It may come from anywhere, and must not lead to another folder.
         return fetch()
     current = settings.current()
-    folder = os.path.join(current.cache_dir, "objects")
-    path, is_damaged = os.path.join(folder, digest), False
-    try:
+    folder = current.cache_dir / "objects"
+    path = os.path.join(folder, digest)
+    with suppress(OSError):
         with open(path, "rb") as file:
             data = file.read()
         if hashlib.sha256(data).hexdigest() == digest:
             with suppress(OSError):
                 os.utime(path)
             return data
-        is_damaged = True
-    except OSError as error:
-        is_damaged = not isinstance(error, FileNotFoundError)
+        os.unlink(path)
     data = fetch()
-    # In place where nothing is: who reads half of it fetches the bytes too. What seems damaged may
-    # be what another process is writing, which is replaced by the same.
-    target = os.path.join(folder, f".{uuid.uuid4().hex}") if is_damaged else path
     with suppress(OSError):
         try:
-            _write(target, data)
+            _write(folder, path, data)
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True, mode=0o700)
-            _write(target, data)
-        if is_damaged:
-            os.replace(target, path)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write(folder, path, data)
         grown(len(data), current)
     return data
 
 
-def _write(path: str, data: bytes) -> None:
-    file = open(path, "xb")  # noqa: SIM115 (what is there already is not ours to remove)
+def _write(folder: Path, path: str, data: bytes) -> None:
+    temporary = os.path.join(folder, f".{uuid.uuid4().hex}")
     try:
-        with file:
+        with open(temporary, "xb") as file:
             file.write(data)
+        os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(path)
+            os.unlink(temporary)
         raise
 
 
