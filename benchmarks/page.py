@@ -15,7 +15,7 @@ from charts import chart
 from peers import OWN, ROOT, interpreter
 from rows import Row, shown
 
-__all__ = ["write_page"]
+__all__ = ["renew_page", "write_page"]
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHARTS = ROOT / "docs" / "benchmarks"

@@ -97,11 +97,13 @@ class Registry:
         """Return the class of a storage or object store; arguments as of :meth:`find`."""
         claim, info = self.find(kind, name, known)
         target = str(info.storage_class if kind == "storage" else info.object_store_class)
-        module, _, name = target.partition(":")
+        module, _, attribute = target.partition(":")
         try:
             # resolve_name takes five times as long for what is nearly always given.
-            is_plain = name.isidentifier()
-            found = getattr(import_module(module), name) if is_plain else resolve_name(target)
+            if attribute.isidentifier():
+                found = getattr(import_module(module), attribute)
+            else:
+                found = resolve_name(target)
             if not isinstance(found, type):
                 raise TypeError(f"{target} is not a class")
         except (Exception, SystemExit) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from flowhold import adapters, environment, prefect1, trees
 from flowhold.envelope import Envelope, is_envelope, open_envelope
 from flowhold.errors import FlowNotFoundError, IntegrityError
 from flowhold.selection import find_flow
+from flowhold.writing import write_new
 
 __all__ = ["flow_from_bytes", "flow_from_script", "kind_of"]
 
@@ -57,13 +59,12 @@ def flow_from_bytes(
         digest = hashlib.sha256(data).hexdigest()
         manifest = {file: digest}
 
-        def write(folder: Path) -> dict[str, str]:
-            (folder / file).write_bytes(data)
-            (folder / file).chmod(0o400)
+        def fill(folder: Path) -> dict[str, str]:
+            write_new(os.path.join(folder, file), data)
             return manifest
 
         place = hashlib.sha256(f"{digest}/{file}".encode()).hexdigest()
-        root = cache.tree(place, write, len(data))
+        root = cache.tree(place, fill, len(data))
         # What is imported is checked by what was verified now, not by what the cache says of it.
         tree = trees.open_tree(digest, root, file, manifest)
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["new_file", "write"]
+__all__ = ["new_file", "write", "write_new"]
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -26,3 +26,12 @@ def write(file: int, data: bytes) -> None:
     """Write all of some bytes to a descriptor."""
     while data:
         data = data[os.write(file, data) :]
+
+
+def write_new(path: str, data: bytes, *, executable: bool = False) -> None:
+    """Write a new file, as :func:`new_file` makes it."""
+    file = new_file(path, executable=executable)
+    try:
+        write(file, data)
+    finally:
+        os.close(file)
