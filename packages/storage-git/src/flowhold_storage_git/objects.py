@@ -31,6 +31,8 @@ __all__ = [
 
 COMMIT, TREE, BLOB, TAG, _OFS_DELTA, _REF_DELTA = 1, 2, 3, 4, 6, 7
 _LONGEST = 63
+_AT_ONCE = 1 << 20
+_IN_MEMORY = 32 << 20
 DAMAGED = (AssertionError, LookupError, ValueError, struct.error, zlib.error)
 """What reading objects that are damaged raises, besides the errors of dulwich."""
 _NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
@@ -56,13 +58,13 @@ class Objects(Protocol):
 class PackedObjects:
     """Objects of one or more packs.
 
-    What they hold is in a temporary file: a repository may be larger than memory. Use it in a
-    ``with`` block. No object, and not all of them together, may be larger than the setting
+    What they hold is in a temporary file, unless it is little: a repository may be larger than
+    memory. Use it in a ``with`` block. No object, and not all of them together, may be larger than the setting
     ``max_tree_bytes``.
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (closed by __exit__)
         self._index: dict[str, tuple[int, int, int]] = {}
         self._end = 0
         self._limit = settings.current().max_tree_bytes
@@ -114,7 +116,7 @@ class PackedObjects:
                 data.close()
 
     def _add(self, data: Any, count: int) -> None:
-        from dulwich.pack import apply_delta, unpack_object_at
+        from dulwich.pack import apply_delta
 
         offset = 12  # behind the header
         known: dict[int, str] = {}
@@ -138,17 +140,14 @@ class PackedObjects:
             return b"".join(apply_delta(self.read(base, kind), delta))
 
         for _ in range(count):
-            self._check(held + _declared_size(data, offset))
-            unpacked, end = unpack_object_at(data, offset, hashlib.sha1)
-            kind, content = unpacked.pack_type_num, b"".join(unpacked.decomp_chunks)
-            base: str | int
-            if kind not in (_OFS_DELTA, _REF_DELTA):
-                keep(offset, kind, content)
+            entry = _Packed.at(data, offset)
+            self._check(held + entry.size)
+            content, end = entry.inflated(data)
+            base = entry.base
+            if base is None:
+                keep(offset, entry.kind, content)
             else:
-                if kind == _REF_DELTA:
-                    base = cast("bytes", unpacked.delta_base).hex()
-                else:
-                    base = offset - cast("int", unpacked.delta_base)
+                if isinstance(base, int):
                     base = known.get(base, base)
                 if isinstance(base, str) and base in self._index:
                     keep(offset, self._index[base][0], resolved(base, content))
@@ -202,16 +201,63 @@ def tree_entries(data: bytes) -> Iterator[Entry]:
         raise IntegrityError(f"a folder of the repository is damaged: {error}") from error
 
 
-def _declared_size(data: Any, offset: int) -> int:
-    """Return the size that an entry of a pack says it has, before anything of it is inflated."""
-    size, shift = int(data[offset]) & 0x0F, 4
-    while data[offset] & 0x80:
-        if shift > _LONGEST:
-            raise ValueError("a size in it has no end")
+class _Packed(NamedTuple):
+    """One entry of a pack, of which nothing is inflated yet."""
+
+    kind: int
+    size: int
+    """What it says it holds, in bytes."""
+    base: str | int | None
+    """What it is a difference to: an object's SHA, or the offset of another entry."""
+    start: int
+    """Where what is deflated begins."""
+
+    @classmethod
+    def at(cls, data: Any, offset: int) -> _Packed:
+        """Return the entry at an offset."""
+        first = offset
+        byte = data[offset]
+        kind, size, shift = byte >> 4 & 7, byte & 0x0F, 4
+        while byte & 0x80:
+            if shift > _LONGEST:
+                raise ValueError("a size in it has no end")
+            offset += 1
+            byte = data[offset]
+            size |= (byte & 0x7F) << shift
+            shift += 7
         offset += 1
-        size |= (data[offset] & 0x7F) << shift
-        shift += 7
-    return size
+        if kind in _NAMES:
+            return cls(kind, size, None, offset)
+        if kind == _REF_DELTA:
+            return cls(kind, size, data[offset : offset + 20].hex(), offset + 20)
+        if kind != _OFS_DELTA:
+            raise ValueError(f"an object in it has the unknown kind {kind}")
+        byte = data[offset]
+        back = byte & 0x7F
+        while byte & 0x80:
+            offset += 1
+            byte = data[offset]
+            back = (back + 1 << 7) | byte & 0x7F
+            if back > first:
+                raise ValueError("an object in it builds on what is before its beginning")
+        return cls(kind, size, first - back, offset + 1)
+
+    def inflated(self, data: Any) -> tuple[bytes, int]:
+        """Return what it holds, and where it ends; no more is inflated than it says."""
+        inflater = zlib.decompressobj()
+        parts: list[bytes] = []
+        left, offset = self.size, self.start
+        while not inflater.eof:
+            deflated = data[offset : offset + min(left + 64, _AT_ONCE)]
+            part = inflater.decompress(deflated, left + 1)
+            left -= len(part)
+            if left < 0 or not deflated:
+                break
+            parts.append(part)
+            offset += len(deflated)
+        if left or not inflater.eof:
+            raise ValueError("an object in it has not the size that it says")
+        return b"".join(parts), offset - len(inflater.unused_data)
 
 
 def _target_size(delta: bytes) -> int:
