@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from flowhold.variables import beginning_with, named
+from flowhold.variables import beginning_with, is_any_named, named
 
 
 @pytest.fixture(params=["as Python has it", "replaced"])
@@ -31,3 +31,11 @@ def test_each_change_of_a_variable_is_told_and_no_other(environ, told):
     assert told() == seen[-1]
     del environ["ACME_A"], environ["ACME_B"]
     assert told() == seen[0]
+
+
+def test_names_are_told_by_their_ending(environ):
+    assert not is_any_named("_acme_ending")
+    environ["HTTP_Acme_ENDING"] = ""
+    assert is_any_named("_acme_ending")
+    assert not is_any_named("acme_endin")
+    del environ["HTTP_Acme_ENDING"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -45,8 +46,8 @@ def server():
         thread.join()
 
 
-def asked(server, method="GET", path="/", **options):
-    url = server.url + path
+def asked(server, method="GET", path="/", url=None, **options):
+    url = url or server.url + path
     given = {"agent": "kit/1", "login": {"X-Login": "canary"}, "origin": url, "timeout": 5}
     with ask(method, url, **{**given, **options}) as response:
         return response
@@ -62,6 +63,35 @@ def test_a_request_has_the_agent_the_login_and_no_more_of_the_user(server, monke
     for _, _, headers, _ in server.requests:
         assert (headers["User-Agent"], headers["X-Login"]) == ("kit/1", "canary")
         assert not {"Authorization", "Cookie"} & {*headers}
+
+
+def test_headers_come_before_those_that_all_requests_have(server):
+    asked(server, headers={"accept": "text/x", "User-agent": "other/2", "Accept-Encoding": None})
+    headers = {name.lower(): text for name, text in server.requests[0][2].items()}
+    assert (headers["accept"], headers["user-agent"]) == ("text/x", "other/2")
+    assert headers.get("accept-encoding", "identity") == "identity"
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "All_Proxy"])
+def test_proxies_are_those_of_the_environment(server, monkeypatch, name):
+    for each in [each for each in os.environ if each.lower().endswith("_proxy")]:
+        monkeypatch.delenv(each)
+    url = "http://flowhold.invalid/there"
+    monkeypatch.setenv(name, server.url)
+    asked(server, url=url)
+    assert server.requests[-1][1] == url
+    monkeypatch.setenv("NO_PROXY", "flowhold.invalid")
+    with pytest.raises(requests.ConnectionError):
+        asked(server, url=url)
+    asked(server, url=url, options={"proxies": {"http": server.url, "no_proxy": "other.invalid"}})
+    assert len(server.requests) == 2
+
+
+def test_a_login_in_the_url_of_a_redirect_is_not_sent(server):
+    target = server.other.replace("//", "//me:canary@")
+    server.answers["/"] = 302, {"Location": f"{target}/there"}
+    asked(server)
+    assert "Authorization" not in server.requests[1][2]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

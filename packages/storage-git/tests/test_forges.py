@@ -524,9 +524,9 @@ def test_loads_share_their_connections(forge, monkeypatch):
     monkeypatch.setattr("flowhold.clients._clients", made := {})
     for ref in ("trunk", "both"):
         loaded(forge.storage(ref=ref))
-    sessions = [client for client, _ in made.values() if hasattr(client, "adapters")]
-    assert len(sessions) == 1
-    sessions[0].close()
+    adapters = [client for client, _ in made.values() if hasattr(client, "poolmanager")]
+    assert len(adapters) == 1
+    adapters[0].close()
 
 
 def test_pages_are_of_the_same_host(forge):

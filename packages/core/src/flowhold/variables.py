@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["beginning_with", "named"]
+__all__ = ["beginning_with", "is_any_named", "named"]
 
 
 def named(names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -21,6 +21,12 @@ def beginning_with(prefixes: tuple[str, ...]) -> tuple[tuple[Any, Any], ...]:
     held, beginnings = _held(prefixes)
     # Of a copy, as other threads may set one meanwhile.
     return tuple(sorted(item for item in dict(held).items() if item[0].startswith(beginnings)))
+
+
+def is_any_named(ending: str) -> bool:
+    """Whether there is a variable whose name ends so, in upper or lower case."""
+    held, (end,) = _held((ending,))
+    return any(name[-len(end) :].lower() == end for name in [*held])
 
 
 def _held(names: tuple[str, ...]) -> tuple[Mapping[Any, Any], tuple[Any, ...]]:

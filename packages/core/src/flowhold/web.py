@@ -6,19 +6,21 @@ It needs requests and urllib3, which storages bring that use it.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 import time
 import urllib.parse
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 
 import requests
 import urllib3
 
+from flowhold import variables
 from flowhold.clients import shared_client
 
 __all__ = ["Pace", "Redirected", "ask", "basic", "origin_of", "parts_of", "wait_of", "words_in"]
@@ -97,7 +99,6 @@ def ask(
             login.
         requests.RequestException: There is no answer.
     """
-    session = shared_client(_session, (), agent=agent)
     own, secret = login, private or {}
     rest = {**(options or {}), "data": data}
     for _ in range(_REDIRECTS + 1):
@@ -108,16 +109,8 @@ def ask(
             seek(0)
         asking = _asking.set(True)
         try:
-            response = session.request(
-                method,
-                url,
-                headers={**(headers or {}), **own},
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-                **rest,
-                **secret,
-            )
+            given = {"User-Agent": agent, **(headers or {}), **own}
+            response = _sent(method, url, given, timeout, **rest, **secret)
         finally:
             _asking.reset(asking)
         # It goes along with errors, which are shown.
@@ -254,26 +247,62 @@ def words_in(document: Any, deep: int = 9) -> str:
     return next((found for each in inner if deep and (found := words_in(each, deep - 1))), "")
 
 
-class _NoLogin(requests.auth.AuthBase):
-    """Keeps requests from looking for a login in ``~/.netrc``."""
+def _sent(
+    method: str,
+    url: str,
+    headers: Mapping[str, Any],
+    timeout: Any,
+    *,
+    auth: Any = None,
+    proxies: Mapping[str, str] | None = None,
+    verify: Any = None,
+    cert: Any = None,
+    **arguments: Any,
+) -> requests.Response:
+    """Send one request and return its response.
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
+    A session of requests would keep cookies, look for a login in ``~/.netrc``, read a redirect to
+    its end, and take longer.
+    """
+    adapter = shared_client(requests.adapters.HTTPAdapter, (), pool_maxsize=_CONNECTIONS)
+    merged = requests.utils.default_headers()
+    merged.update(headers)
+    request = requests.Request(
+        method,
+        url,
+        {name: value for name, value in merged.items() if value is not None},
+        auth=auth or _no_login,
+        **arguments,
+    ).prepare()
+    how: dict[str, Any] = {
+        "stream": True,
+        "timeout": timeout,
+        "verify": _authorities() if verify in (None, True) else verify,
+        "cert": cert,
+        "proxies": _proxies(str(request.url), proxies or {}),
+    }
+    response = adapter.send(request, **how)
+    found: requests.Response = requests.hooks.dispatch_hook(
+        "response", request.hooks, response, **how
+    )
+    return found
 
 
-class _Session(requests.Session):
-    """Leaves redirects alone, which others read to their end even where they are not followed."""
-
-    def resolve_redirects(self, *_arguments: Any, **_options: Any) -> Iterator[Any]:
-        return iter(())
+def _authorities() -> str | bool:
+    """Return the file of those who certify hosts, as requests finds it in the environment."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
-def _session(agent: str) -> requests.Session:
-    session = _Session()
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
-    session.headers["User-Agent"] = agent
-    session.auth = _NoLogin()
-    # It is shared: a host's cookies would make one login that of others.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
+def _proxies(url: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies for a URL: those given, and those of the environment."""
+    proxies = dict(given)
+    # To look for some takes long where there are none. Windows and macOS keep them elsewhere, too.
+    if variables.is_any_named("_proxy") or sys.platform in ("win32", "darwin"):
+        found = requests.utils.get_environ_proxies(url, no_proxy=proxies.get("no_proxy"))
+        proxies = {**found, **proxies}
+    return proxies
+
+
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    # Else a login is taken from the URL, which another host may have given.
+    return request
