@@ -183,6 +183,7 @@ def run_in_background(client, image, name):
     client.containers.run(image, ["sleep", "600"], name=name, network_mode="host", detach=True)
 
 
+@pytest.mark.usefixtures("docker_engine")  # that there is one at all
 @pytest.mark.parametrize("killed", [False, True], ids=["told to end", "killed"])
 def test_an_engine_ends_with_the_tests_and_leaves_nothing(killed, tmp_path):
     archive = tmp_path / "small.tar"
