@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import random
 from contextlib import contextmanager
 
 import pytest
@@ -92,6 +93,13 @@ def test_parts_and_files_are_written_one_after_another(store):
     store.put("file", file)
     store.put("empty", [])
     assert [store.get(key) for key in ("parts", "file", "empty")] == [b"abcd", b"123", b""]
+
+
+def test_a_part_of_any_size_and_kind_is_written_whole(store):
+    data = random.Random(9).randbytes(4 * (1 << 19) + 4)
+    for part in (data, memoryview(data).cast("I"), memoryview(data)[:0]):
+        store.put("k", [part])
+        assert store.get("k") == bytes(part)
 
 
 def test_an_object_can_be_read_in_pieces(store):

@@ -16,7 +16,7 @@ from typing import Any
 
 from flowhold import settings
 from flowhold.errors import ConfigurationError, IntegrityError, SerializationError
-from flowhold.writing import new_file, write
+from flowhold.writing import EXECUTABLE, READABLE, new_file, write
 
 __all__ = ["Entry", "collect", "pack", "read_entries", "unpack"]
 
@@ -162,7 +162,7 @@ def unpack(frame: memoryview, entries: Sequence[Entry], folder: Path) -> None:
                 os.makedirs(f"{root}/{parent}", exist_ok=True, mode=0o700)
                 made.add(parent)
             digest, left = hashlib.sha256(), entry.size
-            file = new_file(f"{root}/{entry.path}", executable=entry.executable)
+            file = new_file(f"{root}/{entry.path}", EXECUTABLE if entry.executable else READABLE)
             try:
                 while left and (chunk := stream.read(min(left, _CHUNK))):
                     digest.update(chunk)

@@ -34,6 +34,7 @@ from flowhold.pruning import (
     usable,
     user_of,
 )
+from flowhold.writing import write_new
 
 __all__ = ["Entry", "entries", "manifest_of", "object_of", "prune", "tree"]
 
@@ -89,8 +90,7 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
 def _write(folder: Path, path: str, data: bytes) -> None:
     temporary = os.path.join(folder, f".{uuid.uuid4().hex}")
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
+        write_new(temporary, data, 0o600)
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):

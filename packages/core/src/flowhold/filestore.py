@@ -22,6 +22,7 @@ from flowhold.errors import (
     StorageError,
 )
 from flowhold.store import SCRATCH, ObjectInfo, ObjectStore, Parts, check_key, iter_parts
+from flowhold.writing import pieces
 
 __all__ = ["FileStore"]
 
@@ -76,7 +77,8 @@ class FileStore(ObjectStore):
             try:
                 with open(temporary, "xb") as file:
                     for part in iter_parts(parts):
-                        file.write(part)
+                        for piece in pieces(part):
+                            file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
                     status = os.fstat(file.fileno())

@@ -282,10 +282,10 @@ def _sent(
         "proxies": _proxies(str(request.url), proxies or {}),
     }
     response = adapter.send(request, **how)
-    found: requests.Response = requests.hooks.dispatch_hook(
-        "response", request.hooks, response, **how
-    )
-    return found
+    # A scheme like Digest answers what it is asked.
+    hooks: Any = requests.hooks
+    answered: requests.Response = hooks.dispatch_hook("response", request.hooks, response, **how)
+    return answered
 
 
 def _authorities() -> str | bool:

@@ -1,36 +1,47 @@
-"""New files of trees: written once, and read-only from then on."""
+"""New files, written as fast as systems take them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
-__all__ = ["new_file", "write", "write_new"]
+__all__ = ["EXECUTABLE", "READABLE", "new_file", "pieces", "write", "write_new"]
 
+READABLE, EXECUTABLE = 0o400, 0o500
+"""Modes of files that nobody can write to any more but by the descriptor that made them."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_AT_ONCE = 1 << 20
 
 
-def new_file(path: str, *, executable: bool) -> int:
-    """Return the descriptor of a new file that nobody can write to any more but by it.
+def new_file(path: str, mode: int) -> int:
+    """Return the descriptor of a new file of that mode, whatever the user's mask is.
 
     Raises:
         OSError: It cannot be made, or something is there.
     """
-    mode = 0o500 if executable else 0o400
     file = os.open(path, _NEW, mode)
     if os.name == "posix" and os.fstat(file).st_mode & 0o777 != mode:
-        os.fchmod(file, mode)  # the user's mask took some of it
+        os.fchmod(file, mode)
     return file
 
 
-def write(file: int, data: bytes) -> None:
+def pieces(data: bytes | bytearray | memoryview) -> Iterator[memoryview]:
+    """Yield bytes in pieces of at most 1 MiB: Linux takes larger ones at a quarter of the speed."""
+    view = memoryview(data).cast("B")
+    for begin in range(0, len(view), _AT_ONCE):
+        yield view[begin : begin + _AT_ONCE]
+
+
+def write(file: int, data: bytes | bytearray | memoryview) -> None:
     """Write all of some bytes to a descriptor."""
-    while data:
-        data = data[os.write(file, data) :]
+    for left in pieces(data):
+        while left:
+            left = left[os.write(file, left) :]
 
 
-def write_new(path: str, data: bytes, *, executable: bool = False) -> None:
+def write_new(path: str, data: bytes, mode: int = READABLE) -> None:
     """Write a new file, as :func:`new_file` makes it."""
-    file = new_file(path, executable=executable)
+    file = new_file(path, mode)
     try:
         write(file, data)
     finally:

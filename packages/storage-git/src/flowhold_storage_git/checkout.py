@@ -15,7 +15,7 @@ from dulwich.index import validate_path_element_hfs, validate_path_element_ntfs
 
 from flowhold import settings
 from flowhold.errors import FlowNotFoundError, IntegrityError
-from flowhold.writing import write_new
+from flowhold.writing import EXECUTABLE, READABLE, write_new
 from flowhold_storage_git.objects import BLOB, COMMIT, TREE, Objects, too_large, tree_entries
 
 __all__ = ["File", "files_of", "root_tree", "settle_links", "too_many", "write_files"]
@@ -273,5 +273,6 @@ def _make_folders(root: str, files: Sequence[File]) -> None:
 
 def _write(content: bytes, file: File, root: str) -> str:
     """Write one file and return its sha256 (hex)."""
-    write_new(os.path.join(root, file.path), content, executable=bool(file.mode & 0o100))
+    mode = EXECUTABLE if file.mode & 0o100 else READABLE
+    write_new(os.path.join(root, file.path), content, mode)
     return hashlib.sha256(content).hexdigest()

@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol
 
 from flowhold import settings
 from flowhold.errors import IntegrityError
@@ -59,8 +59,8 @@ class PackedObjects:
     """Objects of one or more packs.
 
     What they hold is in a temporary file, unless it is little: a repository may be larger than
-    memory. Use it in a ``with`` block. No object, and not all of them together, may be larger than the setting
-    ``max_tree_bytes``.
+    memory. Use it in a ``with`` block. No object, and not all of them together, may be larger than
+    the setting ``max_tree_bytes``.
     """
 
     def __init__(self) -> None:
