@@ -22,7 +22,7 @@ from flowhold.errors import (
     StorageError,
 )
 from flowhold.store import SCRATCH, ObjectInfo, ObjectStore, Parts, check_key, iter_parts
-from flowhold.writing import pieces
+from flowhold.writing import AT_ONCE, pieces
 
 __all__ = ["FileStore"]
 
@@ -75,7 +75,7 @@ class FileStore(ObjectStore):
         with self._errors(key):
             temporary = os.path.join(self._scratch(), uuid.uuid4().hex)
             try:
-                with open(temporary, "xb") as file:
+                with open(temporary, "xb", AT_ONCE) as file:
                     for part in iter_parts(parts):
                         for piece in pieces(part):
                             file.write(piece)
