@@ -36,6 +36,14 @@ def as_new_user(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def without_proxies(monkeypatch):
+    """Take away what says by which proxies, or authorities for hosts, requests go."""
+    for name in os.environ:
+        if name.lower().endswith(("_proxy", "_ca_bundle")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
 def unmasked(monkeypatch):
     """Have the core mask nothing, so that a storage shows whether it is discreet by itself."""
     from flowhold import redaction

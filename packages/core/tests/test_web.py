@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import requests
 
-from flowhold.web import Redirected, ask, basic, origin_of, parts_of, wait_of, words_in
+from flowhold.web import (
+    Redirected,
+    ask,
+    basic,
+    origin_of,
+    parts_of,
+    quicken,
+    wait_of,
+    words_in,
+)
 
 
 @pytest.fixture
@@ -73,9 +82,7 @@ def test_headers_come_before_those_that_all_requests_have(server):
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "All_Proxy"])
-def test_proxies_are_those_of_the_environment(server, monkeypatch, name):
-    for each in [each for each in os.environ if each.lower().endswith("_proxy")]:
-        monkeypatch.delenv(each)
+def test_proxies_are_those_of_the_environment(server, without_proxies, monkeypatch, name):
     url = "http://flowhold.invalid/there"
     monkeypatch.setenv(name, server.url)
     asked(server, url=url)
@@ -85,6 +92,45 @@ def test_proxies_are_those_of_the_environment(server, monkeypatch, name):
         asked(server, url=url)
     asked(server, url=url, options={"proxies": {"http": server.url, "no_proxy": "other.invalid"}})
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("verify", [None, True, False, "given.pem"])
+@pytest.mark.parametrize("own", [True, "own.pem"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        {},
+        {"HTTPS_PROXY": "http://proxy", "No_Proxy": "example.org"},
+        {"ALL_PROXY": "http://proxy", "CURL_CA_BUNDLE": "bundle.pem"},
+        {"REQUESTS_CA_BUNDLE": "bundle.pem", "CURL_CA_BUNDLE": "other.pem"},
+    ],
+)
+def test_a_quickened_session_finds_what_it_would_find(
+    around, own, verify, without_proxies, monkeypatch
+):
+    plain, quick = requests.Session(), requests.Session()
+    quicken(quick)
+    plain.verify = quick.verify = own
+    plain.proxies = quick.proxies = {"http": "http://own"}
+    for name, value in around.items():
+        monkeypatch.setenv(name, value)
+    for url in ("https://example.com/a", "https://example.org/a", "http://example.com"):
+        for proxies in ({}, {"https": "http://given", "no_proxy": "example.com"}):
+            found, wanted = (
+                each.merge_environment_settings(url, {**proxies}, True, verify, None)
+                for each in (quick, plain)
+            )
+            # The order of proxies tells nothing.
+            assert {**found, "proxies": dict(found["proxies"])} == wanted
+
+
+def test_a_quickened_session_takes_no_login_from_a_file(server, without_proxies, monkeypatch):
+    Path("netrc").write_text("default login me password canary\n")
+    monkeypatch.setenv("NETRC", "netrc")
+    with requests.Session() as session:
+        quicken(session)
+        session.get(server.url, headers={"Authorization": "own"})
+    assert server.requests[-1][2]["Authorization"] == "own"
 
 
 def test_a_login_in_the_url_of_a_redirect_is_not_sent(server):

@@ -14,6 +14,7 @@ from flowhold.errors import (
     IntegrityError,
     ObjectExistsError,
     StorageError,
+    StorageUnavailableError,
 )
 from flowhold.store import open_store
 from flowhold.testing import ObjectStoreTests, RefusedAccessTests, replaces
@@ -203,6 +204,16 @@ class TestLarge:
         with pytest.raises(StorageError):
             store.get("object")
         assert proxy.count() == 1 + 2
+
+
+def test_requests_go_by_a_proxy_as_soon_as_one_is_named(through, without_proxies, monkeypatch):
+    store = through(retries=0)
+    store.put("k", b"v")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(StorageUnavailableError):
+        store.get("k")
+    monkeypatch.delenv("HTTP_PROXY")
+    assert store.get("k") == b"v"
 
 
 def test_a_listing_comes_in_pages(through, proxy, monkeypatch):

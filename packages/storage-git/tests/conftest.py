@@ -32,9 +32,9 @@ with Flow("{name}") as flow:
 
 
 @pytest.fixture(autouse=True)
-def _isolated(as_new_user, monkeypatch):
+def _isolated(as_new_user, without_proxies, monkeypatch):
     for name in os.environ:
-        if name.startswith(("GIT_", "SSH_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("GIT_", "SSH_")):
             monkeypatch.delenv(name)
 
 

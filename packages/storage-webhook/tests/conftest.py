@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import os
 import threading
 
 import pytest
@@ -16,10 +15,8 @@ from .dropbox_api import TOKEN, serving_dropbox
 
 
 @pytest.fixture(autouse=True)
-def _isolated(as_new_user, monkeypatch):
-    for name in os.environ:
-        if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            monkeypatch.delenv(name)
+def _isolated(as_new_user, without_proxies):
+    pass
 
 
 @pytest.fixture

@@ -135,8 +135,12 @@ def _transport(settings: dict[str, Any]) -> Any:
     from azure.core.pipeline.transport import RequestsTransport
     from requests.adapters import HTTPAdapter
 
+    from flowhold.web import quicken
+
     transport = RequestsTransport(**settings)
     transport.open()
+    if settings.get("use_env_settings", True):
+        quicken(transport.session)
     for scheme in ("https://", "http://"):
         adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
         transport.session.mount(scheme, adapter)

@@ -47,6 +47,8 @@ def _make(options: dict[str, Any], project: str | None, account: dict[str, Any] 
         from google.cloud import storage
         from google.oauth2 import service_account
 
+        from flowhold.web import quicken
+
     credentials = None
     try:
         if account is not None:
@@ -63,6 +65,7 @@ def _make(options: dict[str, Any], project: str | None, account: dict[str, Any] 
     # Recent clients would ask for the bucket's metadata in the background, which costs a request
     # and needs a permission.
     client._bucket_metadata_cache = None
+    quicken(client._http)
     for adapter in client._http.adapters.values():
         adapter.init_poolmanager(_CONNECTIONS, _CONNECTIONS)
     return client
