@@ -44,6 +44,23 @@ def without_proxies(monkeypatch):
 
 
 @pytest.fixture
+def goes_by_proxies(without_proxies, monkeypatch):
+    """Return a function that tells whether a store takes a proxy as soon as one is named."""
+
+    def goes_by_proxies(store):
+        from flowhold.errors import StorageUnavailableError
+
+        store.put("k", b"v")
+        with monkeypatch.context() as named:
+            named.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+            with pytest.raises(StorageUnavailableError):
+                store.get("k")
+        return store.get("k") == b"v"
+
+    return goes_by_proxies
+
+
+@pytest.fixture
 def unmasked(monkeypatch):
     """Have the core mask nothing, so that a storage shows whether it is discreet by itself."""
     from flowhold import redaction
