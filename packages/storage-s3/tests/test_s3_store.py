@@ -35,6 +35,16 @@ def store(s3_bucket, via, monkeypatch):
     return S3Store(s3_bucket, client_options=via, retries=2)
 
 
+@pytest.mark.parametrize(("size", "asks"), [(0, False), (MIB, False), (MIB + 1, True)])
+def test_a_server_is_asked_whether_it_wants_a_body_only_where_that_is_large(
+    store, proxy, size, asks
+):
+    store.put("key", io.BytesIO(bytes(size)))
+    [request] = proxy.requests
+    assert ("Expect" in request.headers) == asks
+    assert store.head("key").size == size
+
+
 class TestInParts:
     """What is above 5 GiB, or what takes its place here."""
 

@@ -107,6 +107,21 @@ def test_it_is_trusted_where_the_environment_names_it(secured, certificate, s3_b
     assert store.get("key") == b"bytes"
 
 
+def test_a_server_is_asked_whether_it_wants_a_body_only_where_that_is_large(
+    secured, certificate, s3_bucket
+):
+    # By TLS the checksum comes behind the body.
+    options = {"endpoint_url": secured, "verify": str(certificate[1])}
+    store, sent = S3Store(s3_bucket, client_options=options), []
+    store.client.meta.events.register(
+        "before-send.s3.PutObject", lambda request, **_: sent.append(dict(request.headers))
+    )
+    for size in (20_000, 2_000_000):
+        store.put("key", bytes(size))
+    assert [headers["Content-Encoding"] for headers in sent] == [b"aws-chunked"] * 2
+    assert ["Expect" in headers for headers in sent] == [False, True]
+
+
 def test_otherwise_the_error_says_what_to_do(secured, s3_bucket, no_backoff):
     store = S3Store(s3_bucket, client_options={"endpoint_url": secured})
     with pytest.raises(StorageUnavailableError, match="CERTIFICATE_VERIFY_FAILED") as caught:
