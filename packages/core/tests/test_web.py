@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import requests
 
+from flowhold.proxies import quicken
 from flowhold.web import (
     Redirected,
     ask,
     basic,
     origin_of,
     parts_of,
-    quicken,
     wait_of,
     words_in,
 )

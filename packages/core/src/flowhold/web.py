@@ -6,9 +6,7 @@ It needs requests and urllib3, which storages bring that use it.
 from __future__ import annotations
 
 import logging
-import os
 import re
-import sys
 import time
 import urllib.parse
 from base64 import b64encode
@@ -20,13 +18,10 @@ from typing import Any, BinaryIO
 import requests
 import urllib3
 
-from flowhold import variables
 from flowhold.clients import shared_client
+from flowhold.proxies import authorities, proxies_for
 
-__all__ = [
-    *("Pace", "Redirected", "ask", "basic", "origin_of", "parts_of", "quicken", "wait_of"),
-    "words_in",
-]
+__all__ = ["Pace", "Redirected", "ask", "basic", "origin_of", "parts_of", "wait_of", "words_in"]
 
 _REDIRECTS = 5
 _CONNECTIONS = 32
@@ -208,23 +203,6 @@ def _read(response: requests.Response) -> bytes:
     return data
 
 
-def quicken(session: requests.Session) -> None:
-    """Have a session find proxies and authorities for hosts in the environment as :func:`ask` does.
-
-    By itself it looks through all variables, twice for each request, which takes longer than the
-    rest of what it does. It does not look at ``~/.netrc`` any more either, where a login would take
-    the place of the one that is sent.
-    """
-    merge: Callable[..., Any] = session.merge_environment_settings
-
-    def merged(url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        verify = _authorities() or verify if verify in (None, True) else verify
-        return merge(url, _proxies(url, proxies or {}), stream, verify, cert)
-
-    session.trust_env = False
-    vars(session)["merge_environment_settings"] = merged
-
-
 def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, to be compared; what is no URL has an own one."""
     try:
@@ -275,7 +253,7 @@ def _sent(
     *,
     auth: Any = None,
     proxies: Mapping[str, str] | None = None,
-    verify: Any = None,
+    verify: Any = True,
     cert: Any = None,
     **arguments: Any,
 ) -> requests.Response:
@@ -297,30 +275,15 @@ def _sent(
     how: dict[str, Any] = {
         "stream": True,
         "timeout": timeout,
-        "verify": _authorities() or True if verify in (None, True) else verify,
+        "verify": authorities(True if verify is None else verify),
         "cert": cert,
-        "proxies": _proxies(str(request.url), proxies or {}),
+        "proxies": proxies_for(str(request.url), proxies or {}),
     }
     response = adapter.send(request, **how)
     # A scheme like Digest answers what it is asked.
     hooks: Any = requests.hooks
     answered: requests.Response = hooks.dispatch_hook("response", request.hooks, response, **how)
     return answered
-
-
-def _authorities() -> str | None:
-    """Return the file of those who certify hosts, as requests finds it in the environment."""
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-
-
-def _proxies(url: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies for a URL: those given, and those of the environment."""
-    proxies = dict(given)
-    # To look for some takes long where there are none. Windows and macOS keep them elsewhere, too.
-    if variables.is_any_named("_proxy") or sys.platform in ("win32", "darwin"):
-        found = requests.utils.get_environ_proxies(url, no_proxy=proxies.get("no_proxy"))
-        proxies = {**found, **proxies}
-    return proxies
 
 
 def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -135,7 +135,7 @@ def _transport(settings: dict[str, Any]) -> Any:
     from azure.core.pipeline.transport import RequestsTransport
     from requests.adapters import HTTPAdapter
 
-    from flowhold.web import quicken
+    from flowhold.proxies import quicken
 
     transport = RequestsTransport(**settings)
     transport.open()

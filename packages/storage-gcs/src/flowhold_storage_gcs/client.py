@@ -47,7 +47,7 @@ def _make(options: dict[str, Any], project: str | None, account: dict[str, Any] 
         from google.cloud import storage
         from google.oauth2 import service_account
 
-        from flowhold.web import quicken
+        from flowhold.proxies import quicken
 
     credentials = None
     try:
