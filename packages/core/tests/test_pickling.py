@@ -142,7 +142,7 @@ def test_a_module_to_carry_that_does_not_exist_is_named():
 def test_a_module_that_was_registered_by_the_user_stays_registered():
     cloudpickle.register_pickle_by_value(json)
     try:
-        with pickling.by_value([json]):
+        with pickling.carrying(None, [json]):
             pass
         assert "json" in cloudpickle.list_registry_pickle_by_value()
     finally:

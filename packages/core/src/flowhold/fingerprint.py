@@ -35,9 +35,10 @@ def fingerprint(flow: Any, modules: Sequence[str | ModuleType] = ()) -> str:
     Raises:
         SerializationError: Something in the flow cannot be pickled.
     """
-    main = project.main_script()
-    roots = [str(tree.root) for tree in trees.open_trees()] + ([str(main.parent)] if main else [])
-    with pickling.by_value(modules), pickling.readable(flow):
+    roots = [str(tree.root) for tree in trees.open_trees()]
+    if main := project.main_folder():
+        roots.append(main)
+    with pickling.carrying(flow, modules):
         return _digest(flow, tuple(roots), frozenset())
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import builtins
 import importlib
 import io
-import os
 import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -19,7 +17,7 @@ import cloudpickle
 from flowhold import flows, project, trees
 from flowhold.errors import ConfigurationError, SerializationError
 
-__all__ = ["Pickler", "by_value", "dump", "dumps", "load", "readable"]
+__all__ = ["Pickler", "carrying", "dump", "dumps", "load"]
 
 _lock = threading.RLock()
 _NAMED = (type, FunctionType, BuiltinFunctionType)
@@ -92,7 +90,7 @@ def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[byte
         SerializationError: Something in the flow cannot be pickled.
     """
     parts: list[bytes] = []
-    with by_value(modules) as carried, readable(flow):
+    with carrying(flow, modules) as carried:
         pickler = Pickler(SimpleNamespace(write=lambda data: parts.append(bytes(data))))
         pickler.dump(flow)
     return parts, {name.partition(".")[0] for name in pickler.modules} - carried
@@ -105,17 +103,43 @@ def dumps(obj: Any) -> bytes:
     return file.getvalue()
 
 
-class readable:  # noqa: N801 (it is used as a function)
-    """Turn what pickling raises into an error that says which flow and why."""
+class carrying:  # noqa: N801 (it is used as a function)
+    """Pickle a flow in this block: what is the user's own goes along, what is raised says why.
 
-    def __init__(self, flow: Any) -> None:
-        self._flow = flow
+    Carried by value are the modules that are given, those of private trees, and those below the
+    folder of the script that Python runs. The block gets the names of the top-level ones.
 
-    def __enter__(self) -> None:
+    Args:
+        flow: What is pickled.
+        modules: Modules to carry by value besides the user's own.
+
+    Raises:
+        ConfigurationError: One of the modules cannot be imported.
+        SerializationError: Something in the flow cannot be pickled.
+    """
+
+    def __init__(self, flow: Any, modules: Sequence[str | ModuleType] = ()) -> None:
+        self._flow, self._modules = flow, modules
+        self._new: list[ModuleType] = []
+
+    def __enter__(self) -> set[str]:
         """Begin to pickle."""
+        _lock.acquire()
+        try:
+            chosen = {module.__name__: module for module in [*_named(self._modules), *_own()]}
+            known = cloudpickle.list_registry_pickle_by_value() if chosen else ()
+            for name, module in chosen.items():
+                if name not in known:
+                    cloudpickle.register_pickle_by_value(module)
+                    self._new.append(module)
+        except BaseException:
+            self._end()
+            raise
+        return {"__main__", *(name.partition(".")[0] for name in chosen)}
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise the error."""
+        """Carry no module any more; raise an error that says which flow and why."""
+        self._end()
         if isinstance(error, Exception):
             raise SerializationError(
                 f"the flow {getattr(self._flow, 'name', self._flow)!r} cannot be pickled: {error}",
@@ -123,24 +147,10 @@ class readable:  # noqa: N801 (it is used as a function)
                 "as a script",
             ) from error
 
-
-@contextmanager
-def by_value(modules: Sequence[str | ModuleType] = ()) -> Iterator[set[str]]:
-    """Carry modules by value in pickles made in this block: those given and the user's own.
-
-    The user's own are the modules of private trees, and those below the folder of the script that
-    Python runs. Yields the names of the top-level modules that are carried.
-    """
-    with _lock:
-        chosen = {module.__name__: module for module in [*_named(modules), *_own()]}
-        new = chosen and chosen.keys() - cloudpickle.list_registry_pickle_by_value()
-        for name in new:
-            cloudpickle.register_pickle_by_value(chosen[name])
-        try:
-            yield {name.partition(".")[0] for name in chosen} | {"__main__"}
-        finally:
-            for name in new:
-                cloudpickle.unregister_pickle_by_value(chosen[name])
+    def _end(self) -> None:
+        for module in self._new:
+            cloudpickle.unregister_pickle_by_value(module)
+        _lock.release()
 
 
 def load(data: bytes | memoryview, tree: trees.Tree | None = None) -> Any:
@@ -231,8 +241,8 @@ def _named(modules: Iterable[str | ModuleType]) -> Iterator[ModuleType]:
 def _own() -> Iterator[ModuleType]:
     for tree in trees.open_trees():
         yield sys.modules[tree.name]
-    main = project.main_script()
-    for name in project.own_modules(os.path.dirname(main)) if main else ():
+    main = project.main_folder()
+    for name in project.own_modules(main) if main else ():
         module = sys.modules[name]
         if name != "__main__" and not name.startswith(trees.PREFIX) and module.__name__ == name:
             yield module

@@ -13,7 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["is_installed", "main_script", "own_modules", "registered_script", "registering"]
+__all__ = [
+    "is_installed",
+    "main_folder",
+    "main_script",
+    "own_modules",
+    "registered_script",
+    "registering",
+]
 
 _script: ContextVar[Path | None] = ContextVar("flowhold_script", default=None)
 
@@ -39,10 +46,21 @@ def main_script() -> Path | None:
     return _own_script(file) if file else None
 
 
+def main_folder() -> str | None:
+    """Return the folder of that script."""
+    script = main_script()
+    return _folder_of(script) if script else None
+
+
 @lru_cache(maxsize=8)
 def _own_script(file: str) -> Path | None:
     path = Path(os.path.abspath(file))
     return None if is_installed(path) else path
+
+
+@lru_cache(maxsize=8)
+def _folder_of(script: Path) -> str:
+    return str(script.parent)
 
 
 def own_modules(folder: str | os.PathLike[str]) -> Mapping[str, Path]:
