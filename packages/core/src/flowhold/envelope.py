@@ -20,6 +20,7 @@ __all__ = ["MAGIC", "Envelope", "is_envelope", "open_envelope", "seal"]
 MAGIC = b"FLOWHOLD"
 FORMAT = 1
 MAX_HEADER = 64 << 20
+_KINDS = ("pickle", "bundle")
 _HEAD = struct.Struct(">8sHI")
 _decoder = json.JSONDecoder()
 _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -60,7 +61,7 @@ def seal(header: Mapping[str, Any]) -> bytes:
 
 def is_envelope(data: bytes | memoryview) -> bool:
     """Whether ``data`` begins as a container does."""
-    return bytes(data[: len(MAGIC)]) == MAGIC
+    return data[: len(MAGIC)] == MAGIC
 
 
 def open_envelope(data: bytes | memoryview) -> Envelope:
@@ -70,9 +71,9 @@ def open_envelope(data: bytes | memoryview) -> Envelope:
         SerializationError: It is not one, is cut off, or a newer Flowhold wrote it.
     """
     view = memoryview(data)
-    if not is_envelope(view) or len(view) < _HEAD.size:
+    magic, version, length = _HEAD.unpack_from(view) if len(view) >= _HEAD.size else (b"", 0, 0)
+    if magic != MAGIC:
         raise SerializationError("this is not a stored flow, or it is cut off")
-    _, version, length = _HEAD.unpack(view[: _HEAD.size])
     if version != FORMAT:
         raise SerializationError(
             f"this stored flow has format {version}, this Flowhold reads format {FORMAT}",
@@ -81,17 +82,15 @@ def open_envelope(data: bytes | memoryview) -> Envelope:
     if length > MAX_HEADER or _HEAD.size + length > len(view):
         raise SerializationError("the header of this stored flow is damaged or cut off")
     try:
-        # As json.loads, which looks for other encodings first.
-        header = _decoder.decode(str(view[_HEAD.size : _HEAD.size + length], "utf-8"))
+        text = str(view[_HEAD.size : _HEAD.size + length], "utf-8")
+        # As json.loads, which looks for other encodings first, and for space around.
+        header, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise SerializationError("the header of this stored flow is damaged") from error
-    body = view[_HEAD.size + length :]
-    if (
-        not isinstance(header, dict)
-        or header.get("kind") not in ("pickle", "bundle")
-        or type(header.get("pickle", 0)) is not int
-        or not 0 <= header.get("pickle", 0) <= len(body)
-        or not isinstance(header.get("files", [] if header["kind"] == "pickle" else None), list)
-    ):
-        raise SerializationError("the header of this stored flow is damaged")
-    return Envelope(header, body)
+    if end == len(text) and isinstance(header, dict):
+        kind, size, files = header.get("kind"), header.get("pickle", 0), header.get("files")
+        body = view[_HEAD.size + length :]
+        has_files = isinstance(files, list) or (kind == "pickle" and "files" not in header)
+        if kind in _KINDS and type(size) is int and 0 <= size <= len(body) and has_files:
+            return Envelope(header, body)
+    raise SerializationError("the header of this stored flow is damaged")

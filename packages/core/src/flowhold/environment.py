@@ -29,9 +29,15 @@ def record(modules: Iterable[str] = ()) -> dict[str, Any]:
     Returns:
         ``{"python": "3.11.7", "packages": {"flowhold": "0.1.0", …}}``
     """
+    return dict(_of(frozenset(name.partition(".")[0] for name in modules)))
+
+
+@lru_cache(maxsize=64)
+def _of(modules: frozenset[str]) -> Mapping[str, Any]:
+    """Return the environment of these top-level modules."""
     here = _plain()
     packages = dict(here["packages"])
-    for top in {name.partition(".")[0] for name in modules}:
+    for top in modules:
         if top not in sys.stdlib_module_names and not top.startswith(("flowhold", "__")):
             for distribution in _distributions(top):
                 if version := _version(distribution):

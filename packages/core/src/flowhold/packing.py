@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,28 +18,24 @@ from flowhold.errors import ConfigurationError
 __all__ = ["Packing", "Payload"]
 
 
-@dataclass(frozen=True)
 class Payload:
-    """An object to store."""
+    """An object to store.
 
-    kind: str
-    """``pickle``, ``script`` or ``bundle``."""
-    parts: list[bytes] = field(repr=False)
-    """Its bytes, to be written one after another."""
-    environment: dict[str, Any]
+    Attributes:
+        kind: ``pickle``, ``script`` or ``bundle``.
+        parts: Its bytes, to be written one after another.
+        environment: What it was made with.
+        size: In bytes.
+        sha256: Digest of the bytes, in hex.
+    """
 
-    @cached_property
-    def size(self) -> int:
-        """In bytes."""
-        return sum(map(len, self.parts))
-
-    @cached_property
-    def sha256(self) -> str:
-        """Digest of the bytes, in hex."""
+    def __init__(self, kind: str, parts: list[bytes], environment: dict[str, Any]) -> None:
+        self.kind, self.parts, self.environment = kind, parts, environment
+        self.size = sum(map(len, parts))
         digest = hashlib.sha256()
-        for part in self.parts:
+        for part in parts:
             digest.update(part)
-        return digest.hexdigest()
+        self.sha256 = digest.hexdigest()
 
 
 @dataclass(frozen=True)
