@@ -19,6 +19,7 @@ _CLIENTS = 32
 _DAY = 24 * 3600
 _clients: dict[Any, tuple[Any, Any]] = {}
 _lock = threading.Lock()
+_encoder = json.JSONEncoder(sort_keys=True, default=id)
 
 _SECRETS = re.compile(
     "(aws_(secret_access_key|access_key_id|session_token)|connection_string|(proxy-)?authorization"
@@ -39,7 +40,7 @@ def shared_client(make: Callable[..., _T], variables: str | tuple[str, ...], **o
     """
     prefixes = (variables,) if isinstance(variables, str) else variables
     around = beginning_with(prefixes) if variables else ()
-    key = (make, json.dumps(options, sort_keys=True, default=id), around)
+    key = (make, _encoder.encode(options), around)
     with _lock:
         if key not in _clients:
             while len(_clients) >= _CLIENTS:

@@ -25,8 +25,9 @@ def beginning_with(prefixes: tuple[str, ...]) -> tuple[tuple[Any, Any], ...]:
 
 def is_any_named(ending: str) -> bool:
     """Whether there is a variable whose name ends so, in upper or lower case."""
-    held, (end,) = _held((ending,))
-    return any(name[-len(end) :].lower() == end for name in [*held])
+    # No name has this sign, so that one look at all of them together tells.
+    held, (end,) = _held((f"{ending}=",))
+    return end in end[-1:].join([*held, end[:0]]).lower()
 
 
 def _held(names: tuple[str, ...]) -> tuple[Mapping[Any, Any], tuple[Any, ...]]:

@@ -112,7 +112,7 @@ def ask(
         finally:
             _asking.reset(asking)
         # It goes along with errors, which are shown.
-        response.request.headers.clear()
+        response.request.headers = requests.structures.CaseInsensitiveDict()
         target = response.headers.get("Location")
         if response.status_code not in _MOVED or not target:
             break

@@ -61,14 +61,15 @@ def check_call(option: str, method: Any, arguments: Any, *, stores: bool) -> dic
             hint="give it as 'url'",
         )
     for name, (kinds, wanted) in _KINDS.items():
-        value = arguments.get(name)
+        if (value := arguments.get(name)) is None:
+            continue
         single = tuple(kind for kind in kinds if kind not in (list, tuple))
         wrong_pair = (
             name in PAIRS
             and isinstance(value, (list, tuple))
             and (len(value) != 2 or not all(isinstance(part, single) for part in value))
         )
-        if wrong_pair or not (value is None or isinstance(value, kinds)):
+        if wrong_pair or not isinstance(value, kinds):
             raise ConfigurationError(f"{name} in {option} must be {wanted}")
     auth = arguments.get("auth")
     if isinstance(auth, str) or (isinstance(auth, (list, tuple)) and not _is_pair(auth)):
