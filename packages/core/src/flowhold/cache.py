@@ -8,7 +8,6 @@ import re
 import shutil
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,9 +33,11 @@ from flowhold.pruning import (
     usable,
     user_of,
 )
-from flowhold.writing import write_new
+from flowhold.writing import unused_name, write_new
 
 __all__ = ["Entry", "entries", "manifest_of", "object_of", "prune", "tree"]
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 # One for each cache and process, not for each tree: a process can use thousands.
 _processes: dict[tuple[Path, int], Any] = {}
@@ -62,11 +63,11 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
         digest: sha256 (hex) of the bytes.
         fetch: Returns the bytes, verified.
     """
-    if not re.fullmatch("[0-9a-f]{64}", digest):
+    if not _DIGEST.fullmatch(digest):
         # It may come from anywhere, and must not lead to another folder.
         return fetch()
     current = settings.current()
-    folder = current.cache_dir / "objects"
+    folder = os.path.join(current.cache_dir, "objects")
     path = os.path.join(folder, digest)
     with suppress(OSError):
         with open(path, "rb") as file:
@@ -81,14 +82,14 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
         try:
             _write(folder, path, data)
         except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
             _write(folder, path, data)
         grown(len(data), current)
     return data
 
 
-def _write(folder: Path, path: str, data: bytes) -> None:
-    temporary = os.path.join(folder, f".{uuid.uuid4().hex}")
+def _write(folder: str, path: str, data: bytes) -> None:
+    temporary = os.path.join(folder, f".{unused_name()}")
     try:
         write_new(temporary, data, 0o600)
         os.replace(temporary, path)
@@ -140,7 +141,7 @@ def manifest_of(files: Path) -> Manifest:
 
 
 def _publish(folder: Path, fill: Callable[[Path], Mapping[str, str]], size: int | None) -> None:
-    temporary = folder.parent / f".{uuid.uuid4().hex}"
+    temporary = folder.parent / f".{unused_name()}"
     try:
         (temporary / "files").mkdir(parents=True, mode=0o700)
         manifest = fill(temporary / "files")
@@ -181,7 +182,7 @@ def _hold(home: Path) -> str:
         forget_processes(home)
         # The number is not enough: processes in other containers can have the same. The time is in
         # the name, as whoever tries the lock may change that of the file.
-        name = f"{os.getpid()}-{int(time.time())}-{uuid.uuid4().hex}.lock"
+        name = f"{os.getpid()}-{int(time.time())}-{unused_name()}.lock"
         path = home / PROCESSES / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = _processes[home, os.getpid()] = lock_at(path)

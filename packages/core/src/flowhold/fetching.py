@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 from flowhold.contents import free_path
 from flowhold.errors import ConfigurationError, FlowholdError, StorageError
 from flowhold.reference import Reference
 from flowhold.trust import check_trust
+from flowhold.writing import unused_name
 
 __all__ = ["extract", "fetch"]
 
@@ -62,7 +62,7 @@ def _fetch(reference: Reference, target: Path) -> list[Path]:
     new = not target.exists()
     place = target.parent if new else target
     place.mkdir(parents=True, exist_ok=True)
-    temporary = place / f".fetch-{uuid.uuid4().hex}"
+    temporary = place / f".fetch-{unused_name()}"
     try:
         temporary.mkdir()
         extract(reference, temporary)

@@ -7,7 +7,6 @@ import os
 import stat
 import time
 import urllib.parse
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +21,7 @@ from flowhold.errors import (
     StorageError,
 )
 from flowhold.store import SCRATCH, ObjectInfo, ObjectStore, Parts, check_key, iter_parts
-from flowhold.writing import AT_ONCE, pieces
+from flowhold.writing import AT_ONCE, pieces, unused_name
 
 __all__ = ["FileStore"]
 
@@ -73,7 +72,7 @@ class FileStore(ObjectStore):
         """Write an object to a temporary file, then publish it under its key in one step."""
         target = self._path(key)
         with self._errors(key):
-            temporary = os.path.join(self._scratch(), uuid.uuid4().hex)
+            temporary = os.path.join(self._scratch(), unused_name())
             try:
                 with open(temporary, "xb", AT_ONCE) as file:
                     for part in iter_parts(parts):
@@ -225,23 +224,26 @@ class FileStore(ObjectStore):
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        where = str(self.root / key)
         try:
             yield
         except FlowholdError:
             raise
-        except FileExistsError as error:
-            raise ObjectExistsError(f"{where} exists already", location=key) from error
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise ObjectNotFoundError(f"there is no file {where}", location=key) from error
-        except PermissionError as error:
-            raise AccessDeniedError(
+        except OSError as error:
+            raise self._translated(error, key) from error
+
+    def _translated(self, error: OSError, key: str) -> StorageError:
+        where = str(self.root / key)
+        if isinstance(error, FileExistsError):
+            return ObjectExistsError(f"{where} exists already", location=key)
+        if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+            return ObjectNotFoundError(f"there is no file {where}", location=key)
+        if isinstance(error, PermissionError):
+            return AccessDeniedError(
                 f"no permission for {error.filename or where}",
                 location=key,
                 hint="check who owns the folder, or choose another one",
-            ) from error
-        except OSError as error:
-            raise StorageError(f"{where}: {error.strerror or error}", location=key) from error
+            )
+        return StorageError(f"{where}: {error.strerror or error}", location=key)
 
 
 def _make_folder(folder: str) -> None:

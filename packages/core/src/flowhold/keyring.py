@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pathlib import Path
 from flowhold import settings
 from flowhold.errors import ConfigurationError
 from flowhold.keys import KEY_ID, KEY_NAME, PrivateKey, PublicKey
+from flowhold.writing import unused_name
 
 __all__ = [
     "create",
@@ -184,7 +184,7 @@ def trust(key: PublicKey) -> Path:
     with suppress(ConfigurationError):
         if PublicKey.read(path).raw == key.raw:
             # With another last day. At no time is there none, which could mean that all may load.
-            new = path.with_name(f".{uuid.uuid4().hex}")
+            new = path.with_name(f".{unused_name()}")
             _write(new, f"{key.to_text()}\n".encode(), 0o644)
             os.replace(new, path)
             return path

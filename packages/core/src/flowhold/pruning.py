@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from flowhold import settings
 from flowhold.errors import AccessDeniedError, FlowholdError, StorageError
+from flowhold.writing import unused_name
 
 __all__ = [
     "MARK",
@@ -165,7 +165,7 @@ def _remove(entry: Entry) -> bool:
         with lock_of(entry.path).acquire(timeout=0):
             if _is_used(entry.path):
                 return False
-            doomed = entry.path.parent / f".{uuid.uuid4().hex}"
+            doomed = entry.path.parent / f".{unused_name()}"
             os.rename(entry.path, doomed)
         _erase(doomed)
         return True

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 import warnings
 from contextlib import suppress
 
 from flowhold import settings
 from flowhold.entries import DIGITS, name_in
 from flowhold.errors import IntegrityError
+from flowhold.writing import unused_name
 
 __all__ = ["Seen"]
 
@@ -65,7 +65,7 @@ class Seen:
     def keep(self, flow: str, version: int, etag: str, entry: bytes) -> None:
         """Keep the entry of a version that was noted, unless it is large."""
         place = self.folder / flow
-        path, temporary = place / f"{version:0{DIGITS}}", place / uuid.uuid4().hex
+        path, temporary = place / f"{version:0{DIGITS}}", place / unused_name()
         with suppress(OSError):  # it is asked for again
             if self.active and len(entry) <= _KEPT and path.exists():
                 temporary.write_bytes(b"%s\n%s" % (etag.encode(), entry))

@@ -5,13 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-__all__ = ["AT_ONCE", "EXECUTABLE", "READABLE", "new_file", "pieces", "write", "write_new"]
+__all__ = [
+    "AT_ONCE",
+    "EXECUTABLE",
+    "READABLE",
+    "new_file",
+    "pieces",
+    "unused_name",
+    "write",
+    "write_new",
+]
 
 AT_ONCE = 1 << 20
 """Bytes to write at once: Linux takes more at a quarter of the speed, and few at half of it."""
 READABLE, EXECUTABLE = 0o400, 0o500
 """Modes of files that nobody can write to any more but by the descriptor that made them."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def unused_name() -> str:
+    """Return a name that no file has, of 32 letters and digits."""
+    return os.urandom(16).hex()
 
 
 def new_file(path: str, mode: int) -> int:

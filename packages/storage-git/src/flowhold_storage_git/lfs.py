@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -19,6 +18,7 @@ import requests
 from flowhold import settings
 from flowhold.errors import ConfigurationError, IntegrityError, StorageError
 from flowhold.web import origin_of, parts_of
+from flowhold.writing import unused_name
 from flowhold_storage_git.address import Address
 from flowhold_storage_git.dulwich_clients import login_of
 from flowhold_storage_git.failures import Refused, ours
@@ -117,7 +117,7 @@ def _pointers(folder: Path, paths: Iterable[str]) -> Iterator[_Pointer]:
 
 def _replace(file: Path, pointer: _Pointer, chunks: Iterable[bytes]) -> None:
     digest, size = hashlib.sha256(), 0
-    partly = file.with_name(f".{uuid.uuid4().hex}")
+    partly = file.with_name(f".{unused_name()}")
     try:
         with open(partly, "xb") as out:
             for chunk in chunks:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import uuid
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from flowhold._secrets import secrets_file
 from flowhold.catalog import Catalog
 from flowhold.errors import AccessDeniedError, ConfigurationError, PluginError, SignatureError
 from flowhold.keys import PrivateKey
+from flowhold.writing import unused_name
 
 __all__ = ["CHECKS"]
 
@@ -56,7 +56,7 @@ def _catalog() -> str:
         _demand_writable(root, "FLOWHOLD_CATALOG")
     else:
         # No flow's entry can have such a key.
-        probe = f".doctor-{uuid.uuid4().hex}"
+        probe = f".doctor-{unused_name()}"
         store.put(probe, b"")
         store.delete(probe)
     return f"{catalog.url}: {count} flows, writable"

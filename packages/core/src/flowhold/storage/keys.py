@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 
+from flowhold.reference import now
 from flowhold.store import check_key
 
 __all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug"]
@@ -14,7 +14,7 @@ __all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug"]
 DEFAULT_KEY = "{slug}/{timestamp}"
 _LONGEST = 255  # bytes of the name of a file
 _MARK = re.compile(r"\{(?:slug|name|timestamp|sha256)\}")
-_TIME = "%Y-%m-%dt%H-%M-%S-%f-00-00"
+_IN_TIMES = str.maketrans(":.+T", "---t")
 
 
 def slug(name: str) -> str:
@@ -43,7 +43,7 @@ def make_key(template: str, name: str, sha256: str) -> str:
     values: Mapping[str, Callable[[], str]] = {
         "{slug}": lambda: slug(name),
         "{name}": lambda: name,
-        "{timestamp}": lambda: datetime.now(timezone.utc).strftime(_TIME),
+        "{timestamp}": lambda: now().translate(_IN_TIMES),
         "{sha256}": lambda: sha256,
     }
     return check_key(_MARK.sub(lambda found: values[found[0]](), template))

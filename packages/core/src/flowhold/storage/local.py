@@ -85,12 +85,12 @@ class Local(ObjectStorage):
         return [socket.gethostname()] if self._recorded_labels is None else self._recorded_labels
 
     def _default_result(self) -> Result | None:
-        folder = os.path.join(self.directory, "results")
+        folder = self.directory
         return (_result_in if os.path.isabs(folder) else _result_in.__wrapped__)(folder)
 
     def open_store(self) -> ObjectStore:
         """Return the file store of the directory."""
-        return FileStore(self.directory)
+        return _store_in(self.directory)
 
     def fingerprint(self, flow: Any) -> str | None:
         """Return a hash of what would be stored, or of the script that runs in place."""
@@ -147,6 +147,9 @@ class Local(ObjectStorage):
             return self.store, location[len(folder) :].replace(os.sep, "/")
         path = Path(location)
         return FileStore(path.parent), path.name
+
+    def _is_near(self, record: Record) -> bool:
+        return True
 
     def _generates(self) -> bool:
         return self.path is None and super()._generates()
@@ -212,8 +215,14 @@ class Local(ObjectStorage):
 
 
 @lru_cache(maxsize=16)
+def _store_in(folder: str) -> FileStore:
+    """Return the file store of a folder: one, as each load asks for it."""
+    return FileStore(folder)
+
+
+@lru_cache(maxsize=16)
 def _result_in(folder: str) -> Result:
-    """Return the result of a folder: one, as each load gives it to its flow."""
+    """Return the result of a folder of flows: one, as each load gives it to its flow."""
     from flowhold.results import LocalResult
 
-    return LocalResult(dir=folder)
+    return LocalResult(dir=os.path.join(folder, "results"))
