@@ -112,6 +112,14 @@ def test_other_bytes_are_told_apart_by_their_beginning_alone():
     assert not is_envelope(b"from flowhold import Flow")
 
 
+@pytest.mark.parametrize(
+    "header", [b'{"kind":"pickle"}{}', b'{"kind":"pickle"} ', b' {"kind":"pickle"}']
+)
+def test_nothing_may_stand_around_the_header(header):
+    with pytest.raises(SerializationError, match="damaged"):
+        open_envelope(SEALED[:10] + len(header).to_bytes(4, "big") + header)
+
+
 def test_opening_copies_nothing_of_a_large_body():
     data = SEALED + bytes(8 << 20)
     tracemalloc.start()

@@ -6,13 +6,14 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 
 import cloudpickle
 import pytest
 
 import flowhold
 from flowhold import pickling
-from flowhold.errors import ConfigurationError
+from flowhold.errors import ConfigurationError, FlowholdError
 from flowhold.storage import Local
 
 SCRIPT = """
@@ -137,6 +138,16 @@ def test_modules_can_be_named_to_travel_by_value(tmp_path, monkeypatch):
 def test_a_module_to_carry_that_does_not_exist_is_named():
     with pytest.raises(ConfigurationError, match="pickle_modules names 'nowhere_xyz'"):
         pickling.dump(flowhold.Flow("etl"), ["nowhere_xyz"])
+
+
+def test_after_a_failure_another_thread_can_pickle():
+    for flow, modules in ((flowhold.Flow("etl"), ["nowhere_xyz"]), (threading.Lock(), ())):
+        with pytest.raises(FlowholdError):
+            pickling.dump(flow, modules)
+    other = threading.Thread(target=pickling.dump, args=[flowhold.Flow("etl")], daemon=True)
+    other.start()
+    other.join(timeout=30)
+    assert not other.is_alive()
 
 
 def test_a_module_that_was_registered_by_the_user_stays_registered():
