@@ -153,16 +153,14 @@ class carrying:  # noqa: N801 (it is used as a function)
         _lock.release()
 
 
-def load(data: bytes | memoryview, tree: trees.Tree | None = None) -> Any:
-    """Unpickle bytes that were verified before.
+def load(data: bytes | memoryview, tree: trees.Tree) -> Any:
+    """Unpickle bytes that were verified before, and stored with files.
 
     Args:
         data: The pickle.
-        tree: Files stored with the pickle: ``__file__`` of its functions points to them, and
-            imports of siblings when a task runs find them.
+        tree: The files: ``__file__`` of its functions points to them, and imports of siblings when
+            a task runs find them.
     """
-    if tree is None:
-        return pickle.loads(data)
     return _Unpickler(io.BufferedReader(_Source(data)), tree).load()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import pickle
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ def flow_from_bytes(
         # What is imported is checked by what was verified now, not by what the cache says of it.
         tree = trees.open_tree(digest, root, file, manifest)
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
+    unpickle: Callable[[bytes | memoryview], Any] = pickle.loads
     if is_envelope(data) or kind != "pickle":
         envelope = open_envelope(data)
         if envelope.kind != kind:
@@ -78,14 +81,14 @@ def flow_from_bytes(
         _check_name(envelope.header.get("flow", name), name)
         body: bytes | memoryview = envelope.pickle
         recorded = envelope.header.get("environment") or recorded
-        files = _tree(data, envelope) if envelope.header.get("files") else None
+        if envelope.header.get("files"):
+            from flowhold.pickling import load
+
+            unpickle = partial(load, tree=_tree(data, envelope))
     else:
         body, recorded = prefect1.open_pickle(data) or (data, recorded)
-        files = None
-    from flowhold.pickling import load
-
     with environment.explained(recorded, f"the flow {name!r}" if name else "the pickled flow"):
-        flow = adapters.adapt_flow(load(body, files))
+        flow = adapters.adapt_flow(unpickle(body))
     _check_name(flow.name, name)
     return flow
 
