@@ -38,7 +38,7 @@ class Payload:
         self.sha256 = digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Packing:
     """How a storage packs its flows.
 

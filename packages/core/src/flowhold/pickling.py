@@ -9,7 +9,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -55,7 +55,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, CodeType):
             # Since cloudpickle 3.1.3 no error would show where in the flow it was raised.
             make, parts = cloudpickle.cloudpickle._code_reduce(obj)
-            return make, tuple(obj.co_filename if part == _NO_FILE else part for part in parts)
+            if _NO_FILE in parts:
+                place = parts.index(_NO_FILE)
+                parts = (*parts[:place], obj.co_filename, *parts[place + 1 :])
+            return make, parts
         if isinstance(obj, ModuleType):
             if not cloudpickle.cloudpickle._should_pickle_by_reference(obj):
                 state = {key: value for key, value in vars(obj).items() if key not in _PRIVATE}
@@ -89,11 +92,18 @@ def dump(flow: Any, modules: Sequence[str | ModuleType] = ()) -> tuple[list[byte
     Raises:
         SerializationError: Something in the flow cannot be pickled.
     """
-    parts: list[bytes] = []
+    parts = _Parts()
     with carrying(flow, modules) as carried:
-        pickler = Pickler(SimpleNamespace(write=lambda data: parts.append(bytes(data))))
+        pickler = Pickler(parts)
         pickler.dump(flow)
     return parts, {name.partition(".")[0] for name in pickler.modules} - carried
+
+
+class _Parts(list[bytes]):
+    """What a pickler writes, as it writes it."""
+
+    def write(self, data: bytes) -> None:
+        self.append(bytes(data))
 
 
 def dumps(obj: Any) -> bytes:
