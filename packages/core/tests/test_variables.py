@@ -33,9 +33,23 @@ def test_each_change_of_a_variable_is_told_and_no_other(environ, told):
     assert told() == seen[0]
 
 
-def test_names_are_told_by_their_ending(environ):
-    assert not is_any_named("_acme_ending")
-    environ["HTTP_Acme_ENDING"] = ""
-    assert is_any_named("_acme_ending")
-    assert not is_any_named("acme_endin")
-    del environ["HTTP_Acme_ENDING"]
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        ([], False),
+        (["HTTP_Acme_ENDING"], True),
+        (["_ACME_ENDING"], True),
+        (["HTTP_ACME_ENDING_"], False),
+        (["NO_acme_ENDING"], False),
+        (["NO_acme_ENDING", "no_acme_ending"], False),
+        (["NO_ACME_ENDING", "NO_ACME_ENDING_A"], False),
+        (["ANO_ACME_ENDING"], True),
+        (["NO_ACME_ENDING", "A_ACME_ENDING"], True),
+        (["A_ACME_ENDING", "NO_ACME_ENDING_A"], True),
+    ],
+)
+def test_names_are_told_by_their_ending_besides_one(environ, names, there):
+    environ.update(dict.fromkeys(names, ""))
+    assert is_any_named("_acme_ending", besides="no_acme_ending") is there
+    for name in {*names} & {*environ}:
+        del environ[name]

@@ -23,11 +23,12 @@ def beginning_with(prefixes: tuple[str, ...]) -> tuple[tuple[Any, Any], ...]:
     return tuple(sorted(item for item in dict(held).items() if item[0].startswith(beginnings)))
 
 
-def is_any_named(ending: str) -> bool:
-    """Whether there is a variable whose name ends so, in upper or lower case."""
+def is_any_named(ending: str, besides: str) -> bool:
+    """Whether there is a variable whose name ends so, in upper or lower case, besides that one."""
     # No name has this sign, so that one look at all of them together tells.
-    held, (end,) = _held((f"{ending}=",))
-    return end in end[-1:].join([*held, end[:0]]).lower()
+    held, (signs, end, other) = _held(("==", f"{ending}=", f"={besides}="))
+    names = signs.join([signs[:0], *held, signs[:0]]).lower()
+    return bool(names.count(end) > names.count(other))
 
 
 def _held(names: tuple[str, ...]) -> tuple[Mapping[Any, Any], tuple[Any, ...]]:
