@@ -48,10 +48,11 @@ def in_turn(
     rounds: int,
     of_rounds: Callable[[Sequence[float]], float] = min,
 ) -> dict[str, Taken]:
-    """Return what each measure takes: the best of rounds in turn, or another of them.
+    """Return what each measure takes: the best of rounds in turn, or what else is chosen of all.
 
-    Each round begins with another contender. One more comes before and does not count, unless it
-    is all there is.
+    Their order changes and turns round, as who shares libraries with the one before finds them in
+    the processor's caches. One more round comes before and does not count, unless it is all there
+    is.
 
     Of a contender that is missing or fails there is a text.
 
@@ -66,8 +67,7 @@ def in_turn(
     }
     try:
         for number in range(rounds + 1):
-            first = number % max(1, len(workers))
-            for name in [*workers][first:] + [*workers][:first]:
+            for name in _order(list(workers), number):
                 if failed[name]:
                     continue
                 try:
@@ -78,7 +78,7 @@ def in_turn(
                 for measure, (seconds, requests) in (
                     measured.items() if number or not rounds else ()
                 ):
-                    samples.setdefault((measure, name), []).append(seconds)
+                    samples.setdefault((measure, name), []).extend(seconds)
                     taken.setdefault(measure, Taken()).requests[name] = requests
     finally:
         for worker in workers.values():
@@ -92,6 +92,13 @@ def in_turn(
                 own.seconds[name] = of_rounds(several)
         own.seconds.update({name: why for name, why in failed.items() if why})
     return taken
+
+
+def _order(names: Sequence[str], number: int) -> list[str]:
+    """Return the order of a round: each begins once, and then each once in the order backwards."""
+    again, first = divmod(number, max(1, len(names)))
+    order = [*names[first:], *names[:first]]
+    return order[::-1] if again % 2 else order
 
 
 def alone(contender: Contender, measure: str, rounds: int) -> float | str:
@@ -110,9 +117,9 @@ def in_processes(
     One more round before warms the caches. A command that is a text cannot be had.
     """
     samples: dict[str, list[float]] = {}
-    for _ in range(rounds + 1):
-        for name, command in commands.items():
-            if isinstance(command, str):
+    for number in range(rounds + 1):
+        for name in _order(list(commands), number):
+            if isinstance(command := commands[name], str):
                 continue
             begin = time.perf_counter()
             done = subprocess.run(
@@ -145,8 +152,8 @@ class _Worker:
             text=True,
         )
 
-    def measure(self, round_name: str) -> dict[str, tuple[float, int]]:
-        """Return seconds and requests by measure, for one round."""
+    def measure(self, round_name: str) -> dict[str, tuple[list[float], int]]:
+        """Return the seconds of each part and the requests of all, by measure, for one round."""
         assert self._process.stdin
         assert self._process.stdout
         with suppress(BrokenPipeError):
@@ -157,7 +164,7 @@ class _Worker:
             self._said.seek(0)
             said = self._said.read().decode(errors="replace").strip() or "it ended"
             raise RuntimeError(said.splitlines()[-1][-300:])
-        measured: dict[str, tuple[float, int]] = json.loads(line)
+        measured: dict[str, tuple[list[float], int]] = json.loads(line)
         return measured
 
     def stop(self) -> None:

@@ -32,7 +32,8 @@ class Requests:
 def serve(*contenders: type) -> None:
     """Measure with the contender that the arguments name.
 
-    Its constructor gets the settings. ``measures(round)`` yields names, functions to be timed.
+    Its constructor gets the settings. ``measures(round)`` yields names, and functions that are each
+    timed by itself.
     """
     # What libraries print goes to standard error.
     answers = os.fdopen(os.dup(1), "w")
@@ -42,12 +43,14 @@ def serve(*contenders: type) -> None:
     contender = kinds[sys.argv[1]](json.loads(sys.argv[2]))
     for line in sys.stdin:
         taken = {}
-        for name, measured in contender.measures(line.strip()):
+        for name, *measured in contender.measures(line.strip()):
             gc.collect()
             if hasattr(os, "sync"):
                 os.sync()  # what others wrote is not to be waited for
-            before = Requests.sent
-            begin = time.perf_counter()
-            measured()
-            taken[name] = (time.perf_counter() - begin, Requests.sent - before)
+            before, seconds = Requests.sent, []
+            for each in measured:
+                begin = time.perf_counter()
+                each()
+                seconds.append(time.perf_counter() - begin)
+            taken[name] = (seconds, Requests.sent - before)
         print(json.dumps(taken), file=answers, flush=True)

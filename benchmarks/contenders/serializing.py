@@ -24,6 +24,7 @@ class Contender:
 
     def __init__(self, settings) -> None:
         made = functions()
+        self.open()
         self.repeats = settings["repeats"]
         self.flows = {
             count: self.flow([made[number % FUNCTIONS] for number in range(count)])
@@ -60,30 +61,27 @@ class Flowhold(Contender):
             self.chained(task, functions)
         return flow
 
-    def serialize(self, flow):
+    def open(self):
         from flowhold.packing import Packing
+        from flowhold.unpacking import flow_from_bytes
 
-        payload = Packing(None).pack(flow)
+        self.packing, self.unpack = Packing, flow_from_bytes
+
+    def serialize(self, flow):
+        payload = self.packing(None).pack(flow)
         return b"".join(payload.parts), payload.sha256
 
     def load(self, stored):
-        from flowhold.unpacking import flow_from_bytes
-
         data, digest = stored
         assert hashlib.sha256(data).hexdigest() == digest
-        flow_from_bytes(data, "pickle", name="etl")
+        self.unpack(data, "pickle", name="etl")
 
 
 class Cloudpickle(Flowhold):
-    def serialize(self, flow):
+    def open(self):
         import cloudpickle
 
-        return cloudpickle.dumps(flow)
-
-    def load(self, data):
-        import cloudpickle
-
-        cloudpickle.loads(data)
+        self.serialize, self.load = cloudpickle.dumps, cloudpickle.loads
 
 
 class Prefect1(Contender):
@@ -94,15 +92,11 @@ class Prefect1(Contender):
             self.chained(task, functions)
         return flow
 
-    def serialize(self, flow):
-        from prefect.utilities.storage import flow_to_bytes_pickle
+    def open(self):
+        from prefect.utilities import storage
 
-        return flow_to_bytes_pickle(flow)
-
-    def load(self, data):
-        from prefect.utilities.storage import flow_from_bytes_pickle
-
-        flow_from_bytes_pickle(data)
+        self.serialize = storage.flow_to_bytes_pickle
+        self.load = storage.flow_from_bytes_pickle
 
 
 if __name__ == "__main__":

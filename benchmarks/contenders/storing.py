@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
+from itertools import repeat
 
 from durable import write
 from loop import serve
@@ -36,8 +38,8 @@ class Objects:
 
     def measures(self, round_name):
         names = [f"{self.label}/{round_name}/{n}" for n in range(self.settings["count"])]
-        yield "store an object", lambda: [self.put(name, self.data) for name in names]
-        yield "load an object", lambda: [self.get(name) for name in names]
+        yield "store an object", *(partial(self.put, name, self.data) for name in names)
+        yield "load an object", *(partial(self.get, name) for name in names)
 
 
 class Flows(Objects):
@@ -51,8 +53,12 @@ class Flows(Objects):
         names = [f"{self.label} {round_name} {n}" for n in range(self.settings["count"])]
         flows = [self.flow(name) for name in names]
         stored = []
-        yield "store a flow", lambda: stored.extend(map(self.store_flow, names, flows))
-        yield "load a flow", lambda: [self.load_flow(each) for each in stored]
+
+        def store(name, flow):
+            stored.append(self.store_flow(name, flow))
+
+        yield "store a flow", *map(partial, repeat(store), names, flows)
+        yield "load a flow", *map(partial, repeat(self.load_flow), stored)
         # It takes long, and chance has less of a part in it.
         if int(round_name.removeprefix("r")) % 4:
             return

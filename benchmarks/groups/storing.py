@@ -88,7 +88,7 @@ def compared(
     peer, count, flows = RAW[kind][0], settings["count"], settings["flows"]
     most = 1.15 if kind != "Local" else 2
     for measure in ("store an object", "load an object", "store a flow", "load a flow"):
-        if measure in taken and (times := taken[measure].per(count)) and "flowhold" in times:
+        if measure in taken and "flowhold" in (times := taken[measure].seconds):
             local = kind == "Local" and "flow" not in measure
             yield Row(f"{where}: {measure}", times, {} if local else {peer: most})
     for measure in ("store a flow", "load a flow"):
