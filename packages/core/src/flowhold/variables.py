@@ -20,7 +20,8 @@ def beginning_with(prefixes: tuple[str, ...]) -> tuple[tuple[Any, Any], ...]:
     """Return what changes with the variables whose names begin with one of these."""
     held, beginnings = _held(prefixes)
     # Of a copy, as other threads may set one meanwhile.
-    return tuple(sorted(item for item in dict(held).items() if item[0].startswith(beginnings)))
+    names = sorted([name for name in [*held] if name.startswith(beginnings)])
+    return tuple([(name, held.get(name)) for name in names])
 
 
 def is_any_named(ending: str, besides: str) -> bool:
