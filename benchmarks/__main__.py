@@ -57,6 +57,8 @@ def isolated(folder: str) -> None:
         PREFECT__LOGGING__LEVEL="ERROR",
     )
     # By itself it would change what looking for proxies costs.
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ.pop(name, None)
     if any(name.lower().endswith("_proxy") for name in os.environ):
         os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
@@ -75,7 +77,8 @@ def main() -> int:
     results: dict[str, list[Row]] = {}
     failed = []
     # Not where all programs make and remove files.
-    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as folder:
+    (place := ROOT / ".venvs").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix=".bench-") as folder:
         isolated(folder)
         for name in given.groups or GROUPS:
             try:

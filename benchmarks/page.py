@@ -31,9 +31,9 @@ that it works, and says nothing of times.
 - Those who are compared take turns, round by round, on the same data, in an order that changes and
   turns round. The first round warms up and does not count; of the others the best of each counts.
   Each object and flow of 20 kB is timed by itself, and the median of all counts, as the luckiest
-  answer of a service says little. Commands and imports are fresh processes, the rest processes that
-  do nothing else, where garbage is collected before each measure, and what was written by then is
-  on the disk (`sync`).
+  answer of a service says little; what happens only now and then is not in it. Commands and imports
+  are fresh processes, the rest processes that do nothing else, where garbage is collected before
+  each measure, and what was written by then is on the disk (`sync`).
 - Each has an environment of its own, from PyPI or Debian. Where Python itself counts most, both run
   under the same Python.
 - Servers are on this machine: moto, gcp-storage-emulator, azurite, nginx, `git http-backend`,

@@ -32,8 +32,8 @@ class Requests:
 def serve(*contenders: type) -> None:
     """Measure with the contender that the arguments name.
 
-    Its constructor gets the settings. ``measures(round)`` yields names, and functions that are each
-    timed by itself.
+    Its constructor gets the settings. ``measures(round)`` yields a name and the functions that are
+    timed, one by one.
     """
     # What libraries print goes to standard error.
     answers = os.fdopen(os.dup(1), "w")

@@ -59,8 +59,8 @@ class Flows(Objects):
 
         yield "store a flow", *map(partial, repeat(store), names, flows)
         yield "load a flow", *map(partial, repeat(self.load_flow), stored)
-        # It takes long, and chance has less of a part in it.
-        if int(round_name.removeprefix("r")) % 4:
+        # It takes long, and chance has less of a part in it. The orders of these rounds differ.
+        if int(round_name.removeprefix("r")) % 5:
             return
         numbers = range(self.settings["flows"])
         if self.settings["many"] or not self.is_prefect:
@@ -111,28 +111,28 @@ class Flowhold(System):
 class Raw(Flows):
     """A bare client with a pickle and its digest."""
 
+    def __init__(self, settings) -> None:
+        import cloudpickle
+
+        self.dumps, self.loads = cloudpickle.dumps, cloudpickle.loads
+        super().__init__(settings)
+
     def flow(self, name):
         return function()
 
     def store_flow(self, name, flow):
-        import cloudpickle
-
-        data = cloudpickle.dumps(flow)
+        data = self.dumps(flow)
         self.put(name, data)
         return name, hashlib.sha256(data).hexdigest()
 
     def load_flow(self, stored):
-        import cloudpickle
-
         name, digest = stored
         data = self.get(name)
         assert hashlib.sha256(data).hexdigest() == digest
-        cloudpickle.loads(data)
+        self.loads(data)
 
     def build(self, names):
-        import cloudpickle
-
-        items = [(name, cloudpickle.dumps(self.flow(name))) for name in names]
+        items = [(name, self.dumps(self.flow(name))) for name in names]
 
         def build():
             with ThreadPoolExecutor(THREADS) as executor:

@@ -61,7 +61,7 @@ def measured(kind: str, settings: dict[str, object], size) -> Iterator[Row]:
             later |= {"count": size(3, 1), "many": kind == "S3"}
             chosen = contenders(kind, later)
             only = {name: chosen[name] for name in ("flowhold", RAW[kind][0], "Prefect 1.4.1")}
-            taken = in_turn(only, size(12, 0), median)
+            taken = in_turn(only, size(15, 0), median)
         where = f"{kind}, answers after {LATENCY * 1000:.0f} ms"
         yield from compared(kind, where, later, taken)
 

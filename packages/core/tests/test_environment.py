@@ -27,6 +27,11 @@ def test_the_record_has_python_ourselves_and_the_distributions_of_the_modules():
     assert difference(HERE) == []
 
 
+def test_what_one_does_to_a_record_is_not_in_the_next_one():
+    record(["pluggy"])["packages"]["pluggy"] = "0"
+    assert record(["pluggy"])["packages"]["pluggy"] != "0"
+
+
 def test_each_difference_is_a_line_with_both_versions():
     own = f"flowhold: stored with 0.0.1, here {HERE['packages']['flowhold']}"
     assert difference(OTHER) == [*TEXTS, own]

@@ -140,8 +140,20 @@ def test_a_module_to_carry_that_does_not_exist_is_named():
         pickling.dump(flowhold.Flow("etl"), ["nowhere_xyz"])
 
 
+class Forgetting:
+    """Has its pickle end what was begun for it, and fails."""
+
+    def __reduce__(self):
+        cloudpickle.unregister_pickle_by_value(json)
+        raise RuntimeError("canary")
+
+
 def test_after_a_failure_another_thread_can_pickle():
-    for flow, modules in ((flowhold.Flow("etl"), ["nowhere_xyz"]), (threading.Lock(), ())):
+    for flow, modules in (
+        (flowhold.Flow("etl"), ["nowhere_xyz"]),
+        (threading.Lock(), ()),
+        (Forgetting(), [json]),
+    ):
         with pytest.raises(FlowholdError):
             pickling.dump(flow, modules)
     other = threading.Thread(target=pickling.dump, args=[flowhold.Flow("etl")], daemon=True)

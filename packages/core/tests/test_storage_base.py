@@ -154,7 +154,10 @@ def test_the_setting_decides_on_default_labels(monkeypatch):
     assert Local(add_default_labels=True).labels == Local().default_labels
 
 
-@pytest.mark.parametrize("option", [{"labels": [1]}, {"secrets": [""]}, {"labels": [None]}])
+@pytest.mark.parametrize(
+    "option",
+    [{"labels": [1]}, {"secrets": [""]}, {"labels": [None]}, {"secrets": ""}, {"labels": ""}],
+)
 def test_labels_and_secrets_are_names(option):
     with pytest.raises(ConfigurationError, match=f"{next(iter(option))} must be names"):
         Memory(**option)

@@ -8,12 +8,12 @@ import pytest
 
 from flowhold import Flow
 from flowhold.errors import ConfigurationError
+from flowhold.storage.keys import timestamp
 from flowhold_storage_docker import Docker
 from flowhold_storage_docker.naming import (
     check_base,
     check_tag,
     file_of,
-    new_tag,
     repository_of,
     split_base,
 )
@@ -130,7 +130,7 @@ def test_tags_that_cannot_be_are_an_error(tag):
 
 
 def test_a_new_tag_is_of_its_time():
-    first, second = new_tag(), new_tag()
+    first, second = timestamp(), timestamp()
     assert check_tag(first) == first
     assert first < second
     assert re.fullmatch(r"\d{4}-\d\d-\d\dt\d\d-\d\d-\d\d-\d{6}-00-00", first)

@@ -29,13 +29,14 @@ def record(modules: Iterable[str] = ()) -> dict[str, Any]:
     Returns:
         ``{"python": "3.11.7", "packages": {"flowhold": "0.1.0", …}}``
     """
-    return dict(_of(frozenset(modules)))
+    here = _of(frozenset(modules))
+    return {**here, "packages": dict(here["packages"])}
 
 
 @lru_cache(maxsize=64)
 def _of(modules: frozenset[str]) -> Mapping[str, Any]:
     here = _plain()
-    packages = dict(here["packages"])
+    packages = {**here["packages"]}
     for top in {name.partition(".")[0] for name in modules}:
         if top not in sys.stdlib_module_names and not top.startswith(("flowhold", "__")):
             for distribution in _distributions(top):

@@ -9,6 +9,7 @@ import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -142,10 +143,10 @@ class carrying:  # noqa: N801 (it is used as a function)
                 if name not in known:
                     cloudpickle.register_pickle_by_value(module)
                     self._new.append(module)
+            return {"__main__", *(name.partition(".")[0] for name in chosen)}
         except BaseException:
             self._end()
             raise
-        return {"__main__", *(name.partition(".")[0] for name in chosen)}
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Carry no module any more; raise an error that says which flow and why."""
@@ -159,7 +160,9 @@ class carrying:  # noqa: N801 (it is used as a function)
 
     def _end(self) -> None:
         for module in self._new:
-            cloudpickle.unregister_pickle_by_value(module)
+            # What is pickled may have done so itself.
+            with suppress(ValueError):
+                cloudpickle.unregister_pickle_by_value(module)
         _lock.release()
 
 

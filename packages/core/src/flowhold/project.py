@@ -47,7 +47,7 @@ def main_script() -> Path | None:
 
 
 def main_folder() -> str | None:
-    """Return the folder of that script."""
+    """Return the folder of the script that :func:`main_script` returns."""
     script = main_script()
     return _folder_of(script) if script else None
 

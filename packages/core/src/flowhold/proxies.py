@@ -32,7 +32,7 @@ def proxies_for(url: str, given: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies for a URL: those given, and those of the environment."""
     proxies = dict(given)
     # To look for some takes long where there are none. Windows and macOS keep them elsewhere, too.
-    if variables.is_any_named("_proxy", besides="no_proxy") or sys.platform in ("win32", "darwin"):
+    if sys.platform in ("win32", "darwin") or variables.is_any_named("_proxy", besides="no_proxy"):
         found = requests.utils.get_environ_proxies(url, no_proxy=proxies.get("no_proxy"))
         proxies = {**found, **proxies}
     return proxies

@@ -29,7 +29,8 @@ def is_any_named(ending: str, besides: str) -> bool:
     # No name has this sign, so that one look at all of them together tells.
     held, (signs, end, other) = _held(("==", f"{ending}=", f"={besides}="))
     names = signs.join([signs[:0], *held, signs[:0]]).lower()
-    return bool(names.count(end) > names.count(other))
+    # Windows has them in upper case.
+    return bool(names.count(end.lower()) > names.count(other.lower()))
 
 
 def _held(names: tuple[str, ...]) -> tuple[Mapping[Any, Any], tuple[Any, ...]]:

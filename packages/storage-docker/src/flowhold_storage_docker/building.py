@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flowhold.errors import ConfigurationError, ObjectNotFoundError
 from flowhold.redaction import mask
-from flowhold.storage.keys import slug
+from flowhold.storage.keys import slug, timestamp
 from flowhold_storage_docker import naming
 from flowhold_storage_docker.context import archive_of
 from flowhold_storage_docker.errors import TransferError
@@ -67,7 +67,7 @@ def build_image(storage: ImageStorage, recipe: Recipe) -> tuple[Image, str]:
     name = storage.image_name or (slug(names[0]) if len(names) == 1 else uuid.uuid4().hex)
     image = Image(
         naming.repository_of(storage.registry_url, name),
-        storage.image_tag or naming.new_tag(),
+        storage.image_tag or timestamp(),
         unwritten=tuple(each for each in UNWRITTEN if getattr(storage, each) is not None),
     )
     given = dict(storage.build_kwargs or {})

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime, timezone
 
 from flowhold.errors import ConfigurationError
 from flowhold.storage.keys import slug
 
-__all__ = ["check_base", "check_tag", "file_of", "new_tag", "repository_of", "split_base"]
+__all__ = ["check_base", "check_tag", "file_of", "repository_of", "split_base"]
 
 # Without a dot, a port or this one name, it is the first part of a name on Docker Hub.
 _HOST = (
@@ -82,11 +81,6 @@ def split_base(image: str) -> tuple[str, str]:
         return re.sub(r":[^:/]*$", "", repository), digest
     head, colon, tag = repository.rpartition(":")
     return (head, tag) if colon and "/" not in tag else (repository, "latest")
-
-
-def new_tag() -> str:
-    """Return a tag of the present time."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dt%H-%M-%S-%f-00-00")
 
 
 def file_of(name: str) -> str:

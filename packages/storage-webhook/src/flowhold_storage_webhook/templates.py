@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from flowhold._secrets import secret
@@ -46,20 +45,14 @@ def check_texts(path: str, value: Any) -> None:
 
 def names_in(value: Any) -> set[str]:
     """Return the names of variables and secrets in all texts of a value, at any depth."""
-    return {name for text in _texts(value) for name in _parsed(text)[0]}
+    found = (match for text in _texts(value) for match in _TEMPLATE.finditer(text))
+    return {name for match in found if (name := match["plain"] or match["braced"])}
 
 
 def marks_in(value: Any) -> set[str]:
     """Return which of `MARKS` are in the texts of a value."""
-    return {mark for text in _texts(value) for mark in _parsed(text)[1]}
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> tuple[list[str], list[str]]:
-    """Return the names and the marks in a text; the same few are asked for by each request."""
-    found = [*_TEMPLATE.finditer(text)]
-    names = [match["plain"] or match["braced"] for match in found]
-    return [name for name in names if name], [match["mark"] for match in found if match["mark"]]
+    found = (match for text in _texts(value) for match in _TEMPLATE.finditer(text))
+    return {match["mark"] for match in found if match["mark"]}
 
 
 def render(value: Any, values: Mapping[str, str], marks: Mapping[str, str] | None = None) -> Any:

@@ -148,7 +148,7 @@ def revive(document: Mapping[str, Any]) -> Storage:
 
 def strings(name: str, values: Iterable[str] | None) -> list[str]:
     """Return the values of an option as a list; raise ConfigurationError unless all are text."""
-    if not values:
+    if not values and values != "":
         return []
     listed = [values] if isinstance(values, str) else list(values)
     if not all(isinstance(value, str) and value for value in listed):

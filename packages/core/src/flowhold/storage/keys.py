@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from flowhold.reference import now
 from flowhold.store import check_key
 
-__all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug"]
+__all__ = ["DEFAULT_KEY", "file_name", "make_key", "slug", "timestamp"]
 
 DEFAULT_KEY = "{slug}/{timestamp}"
 _LONGEST = 255  # bytes of the name of a file
@@ -25,6 +25,11 @@ def slug(name: str) -> str:
         slugify(name)[:100]
         or f"flow-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
     )
+
+
+def timestamp() -> str:
+    """Return the present time, in UTC, as it is written in keys."""
+    return now().translate(_IN_TIMES)
 
 
 def file_name(location: str, name: str | None) -> str:
@@ -43,7 +48,7 @@ def make_key(template: str, name: str, sha256: str) -> str:
     values: Mapping[str, Callable[[], str]] = {
         "{slug}": lambda: slug(name),
         "{name}": lambda: name,
-        "{timestamp}": lambda: now().translate(_IN_TIMES),
+        "{timestamp}": timestamp,
         "{sha256}": lambda: sha256,
     }
     return check_key(_MARK.sub(lambda found: values[found[0]](), template))

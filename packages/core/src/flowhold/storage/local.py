@@ -149,6 +149,7 @@ class Local(ObjectStorage):
         return FileStore(path.parent), path.name
 
     def _is_near(self, record: Record) -> bool:
+        # Of whichever folder, it is a file.
         return True
 
     def _generates(self) -> bool:
