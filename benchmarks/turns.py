@@ -46,7 +46,7 @@ class Taken:
 def in_turn(
     contenders: Mapping[str, Contender],
     rounds: int,
-    of_rounds: Callable[[Sequence[float]], float] = min,
+    of_all: Callable[[Sequence[float]], float] = min,
 ) -> dict[str, Taken]:
     """Return what each measure takes: the best of rounds in turn, or what else is chosen of all.
 
@@ -89,7 +89,7 @@ def in_turn(
         # In the order of the contenders, ours first.
         for name in contenders:
             if several := samples.get((measure, name)):
-                own.seconds[name] = of_rounds(several)
+                own.seconds[name] = of_all(several)
         own.seconds.update({name: why for name, why in failed.items() if why})
     return taken
 

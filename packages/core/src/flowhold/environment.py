@@ -36,7 +36,7 @@ def record(modules: Iterable[str] = ()) -> dict[str, Any]:
 @lru_cache(maxsize=64)
 def _of(modules: frozenset[str]) -> Mapping[str, Any]:
     here = _plain()
-    packages = {**here["packages"]}
+    packages = dict(here["packages"])
     for top in {name.partition(".")[0] for name in modules}:
         if top not in sys.stdlib_module_names and not top.startswith(("flowhold", "__")):
             for distribution in _distributions(top):
@@ -73,16 +73,13 @@ class explained:  # noqa: N801 (it is used as a function)
     Args:
         recorded: The environment recorded with the flow, or None.
         what: What is being loaded, for the messages.
-        name: What it is called, where that is known and not in `what`.
 
     Raises:
         SerializationError: The block raised something that is not an error of Flowhold.
     """
 
-    def __init__(
-        self, recorded: Mapping[str, Any] | None, what: str, name: str | None = None
-    ) -> None:
-        self._recorded, self._what, self._name = recorded, what, name
+    def __init__(self, recorded: Mapping[str, Any] | None, what: str) -> None:
+        self._recorded, self._what = recorded, what
 
     def __enter__(self) -> None:
         """Begin the block."""
@@ -91,13 +88,10 @@ class explained:  # noqa: N801 (it is used as a function)
         """Tell of the difference."""
         if error is None:
             if lines := difference(self._recorded, own=False):
-                told = f"was stored in another environment: {'; '.join(lines)}"
-                warnings.warn(f"{self._meant()} {told}", UserWarning, stacklevel=2)
+                told = f"{self._what} was stored in another environment: {'; '.join(lines)}"
+                warnings.warn(told, UserWarning, stacklevel=2)
         elif isinstance(error, (Exception, SystemExit)) and not isinstance(error, FlowholdError):
             raise self._failure(error) from error
-
-    def _meant(self) -> str:
-        return self._what if self._name is None else f"{self._what} {self._name!r}"
 
     def _failure(self, error: BaseException) -> SerializationError:
         reason = (
@@ -113,7 +107,7 @@ class explained:  # noqa: N801 (it is used as a function)
             hint = "install what is missing, or store the flow with include= or pickle_modules="
         else:
             hint = "--debug shows the traceback"
-        return SerializationError(f"{self._meant()} could not be loaded: {reason}", hint=hint)
+        return SerializationError(f"{self._what} could not be loaded: {reason}", hint=hint)
 
 
 def place(error: BaseException) -> str:

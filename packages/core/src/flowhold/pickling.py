@@ -138,7 +138,7 @@ class carrying:  # noqa: N801 (it is used as a function)
         _lock.acquire()
         try:
             chosen = {module.__name__: module for module in [*_named(self._modules), *_own()]}
-            known = cloudpickle.list_registry_pickle_by_value() if chosen else ()
+            known = cloudpickle.list_registry_pickle_by_value()
             for name, module in chosen.items():
                 if name not in known:
                     cloudpickle.register_pickle_by_value(module)

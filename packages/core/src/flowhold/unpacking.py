@@ -87,7 +87,7 @@ def flow_from_bytes(
             unpickle = partial(load, tree=_tree(data, envelope))
     else:
         body, recorded = prefect1.open_pickle(data) or (data, recorded)
-    with environment.explained(recorded, "the flow" if name else "the pickled flow", name or None):
+    with environment.explained(recorded, f"the flow {name!r}" if name else "the pickled flow"):
         flow = adapters.adapt_flow(unpickle(body))
     _check_name(flow.name, name)
     return flow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flowhold.clients import shared_client
@@ -73,10 +72,9 @@ def make_client(
         timeout=timeout,
         retries=retries,
     )
-    return _of_account(account, container)
+    return shared_client(_of_account, (), account=account, container=container)
 
 
-@lru_cache(maxsize=32)
 def _of_account(account: BlobServiceClient, container: str) -> ContainerClient:
     return account.get_container_client(container)
 

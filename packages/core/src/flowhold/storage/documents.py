@@ -63,12 +63,6 @@ def _written(cls: type[Storage]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=128)
-def _taken(cls: type[Storage]) -> frozenset[str]:
-    """Return the names of the options that a document can have."""
-    return frozenset((*_written(cls), *_COMMON))
-
-
-@lru_cache(maxsize=128)
 def store_parameters(cls: type[Storage]) -> dict[str, inspect.Parameter]:
     """Return the arguments by name of the class of its store, where a storage names one."""
     store = getattr(cls, "store_class", None)
@@ -119,7 +113,7 @@ def revive(document: Mapping[str, Any]) -> Storage:
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"this is not a serialized storage: {error}") from error
     # What is not written down says what this machine does, and is for nobody else to say.
-    if unknown := options.keys() - _taken(cls):
+    if unknown := options.keys() - {*_written(cls), *_COMMON}:
         raise ConfigurationError(
             f"{cls.__name__} storage here does not know: {', '.join(sorted(unknown))}",
             hint="upgrade the distribution that has this storage",
@@ -148,9 +142,7 @@ def revive(document: Mapping[str, Any]) -> Storage:
 
 def strings(name: str, values: Iterable[str] | None) -> list[str]:
     """Return the values of an option as a list; raise ConfigurationError unless all are text."""
-    if not values and values != "":
-        return []
-    listed = [values] if isinstance(values, str) else list(values)
+    listed = [values] if isinstance(values, str) else list(values or ())
     if not all(isinstance(value, str) and value for value in listed):
         raise ConfigurationError(f"{name} must be names, got {listed!r}")
     return listed
