@@ -27,25 +27,19 @@ _encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Envelope(NamedTuple):
-    """An opened container: its ``header``, and its ``body`` as a view of the bytes behind it."""
+    """An opened container."""
 
     header: dict[str, Any]
-    body: memoryview
-
-    @property
-    def kind(self) -> str:
-        """``pickle`` or ``bundle``."""
-        return str(self.header["kind"])
-
-    @property
-    def pickle(self) -> memoryview:
-        """The cloudpickle bytes."""
-        return self.body[: self.header.get("pickle", 0)]
-
-    @property
-    def files(self) -> memoryview:
-        """The zstd frame."""
-        return self.body[self.header.get("pickle", 0) :]
+    kind: str
+    """``pickle`` or ``bundle``."""
+    begin: int
+    """Where the cloudpickle bytes begin."""
+    end: int
+    """Where they end."""
+    pickle: memoryview
+    """The cloudpickle bytes."""
+    files: memoryview
+    """The zstd frame behind them."""
 
 
 def seal(header: Mapping[str, Any]) -> bytes:
@@ -79,18 +73,19 @@ def open_envelope(data: bytes | memoryview) -> Envelope:
             f"this stored flow has format {version}, this Flowhold reads format {FORMAT}",
             hint="upgrade flowhold",
         )
-    if length > MAX_HEADER or _HEAD.size + length > len(view):
+    begin = _HEAD.size + length
+    if length > MAX_HEADER or begin > len(view):
         raise SerializationError("the header of this stored flow is damaged or cut off")
     try:
-        text = str(view[_HEAD.size : _HEAD.size + length], "utf-8")
+        text = str(view[_HEAD.size : begin], "utf-8")
         # As json.loads, which looks for other encodings first, and for space around.
-        header, end = _decoder.raw_decode(text)
+        header, read = _decoder.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise SerializationError("the header of this stored flow is damaged") from error
-    if end == len(text) and isinstance(header, dict):
+    if read == len(text) and isinstance(header, dict):
         kind, size, files = header.get("kind"), header.get("pickle", 0), header.get("files")
-        body = view[_HEAD.size + length :]
         has_files = isinstance(files, list) or (kind == "pickle" and "files" not in header)
-        if kind in _KINDS and type(size) is int and 0 <= size <= len(body) and has_files:
-            return Envelope(header, body)
+        if kind in _KINDS and type(size) is int and 0 <= size <= len(view) - begin and has_files:
+            end = begin + size
+            return Envelope(header, kind, begin, end, view[begin:end], view[end:])
     raise SerializationError("the header of this stored flow is damaged")

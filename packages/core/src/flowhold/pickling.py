@@ -18,7 +18,7 @@ import cloudpickle
 from flowhold import flows, project, trees
 from flowhold.errors import ConfigurationError, SerializationError
 
-__all__ = ["Pickler", "carrying", "dump", "dumps", "load"]
+__all__ = ["Pickler", "carrying", "dump", "dumps"]
 
 _lock = threading.RLock()
 _NAMED = (type, FunctionType, BuiltinFunctionType)
@@ -143,7 +143,7 @@ class carrying:  # noqa: N801 (it is used as a function)
                 if name not in known:
                     cloudpickle.register_pickle_by_value(module)
                     self._new.append(module)
-            return {"__main__", *(name.partition(".")[0] for name in chosen)}
+            return {"__main__", *[name.partition(".")[0] for name in chosen]}
         except BaseException:
             self._end()
             raise
@@ -164,75 +164,6 @@ class carrying:  # noqa: N801 (it is used as a function)
             with suppress(ValueError):
                 cloudpickle.unregister_pickle_by_value(module)
         _lock.release()
-
-
-def load(data: bytes | memoryview, tree: trees.Tree) -> Any:
-    """Unpickle bytes that were verified before, and stored with files.
-
-    Args:
-        data: The pickle.
-        tree: The files: ``__file__`` of its functions points to them, and imports of siblings when
-            a task runs find them.
-    """
-    return _Unpickler(io.BufferedReader(_Source(data)), tree).load()
-
-
-class _Source(io.RawIOBase):
-    """Reads a buffer that may be large, of which ``io.BytesIO`` would make a copy."""
-
-    def __init__(self, data: bytes | memoryview) -> None:
-        self._left = memoryview(data)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-
-class _Unpickler(pickle.Unpickler):
-    """Gives by-value functions and modules the files that were stored with their pickle."""
-
-    def __init__(self, file: Any, tree: trees.Tree) -> None:
-        super().__init__(file)
-        self._tree = tree
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "cloudpickle.cloudpickle":
-            own = {
-                "_make_function": self._function,
-                "_function_setstate": self._set_state,
-                "dynamic_subimport": self._module,
-            }
-            if name in own:
-                return own[name]
-        return super().find_class(module, name)
-
-    def _function(self, code: CodeType, namespace: dict[str, Any], *rest: Any) -> FunctionType:
-        self._settle(namespace)
-        return FunctionType(code, namespace, *rest)
-
-    def _set_state(self, function: FunctionType, state: Any) -> None:
-        cloudpickle.cloudpickle._function_setstate(function, state)
-        self._settle(function.__globals__)
-
-    def _module(self, name: str, namespace: dict[str, Any]) -> ModuleType:
-        self._settle(namespace)
-        module: ModuleType = cloudpickle.cloudpickle.dynamic_subimport(name, namespace)
-        return module
-
-    def _settle(self, namespace: dict[str, Any]) -> None:
-        namespace["__builtins__"] = self._tree.builtins
-        path = self._tree.pickled.get(namespace.get("__name__", ""))
-        if path is not None:
-            own = self._tree.module_name(path)
-            namespace["__file__"] = str(self._tree.root / path)
-            namespace["__package__"] = (
-                own if path.endswith("__init__.py") else own.rpartition(".")[0]
-            )
 
 
 def _named(modules: Iterable[str | ModuleType]) -> Iterator[ModuleType]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from flowhold import adapters, environment, prefect1, trees
 from flowhold.envelope import Envelope, is_envelope, open_envelope
 from flowhold.errors import FlowNotFoundError, IntegrityError
 from flowhold.selection import find_flow
+from flowhold.unpickling import load
 from flowhold.writing import write_new
 
 __all__ = ["flow_from_bytes", "flow_from_script", "kind_of"]
@@ -70,7 +69,7 @@ def flow_from_bytes(
         # What is imported is checked by what was verified now, not by what the cache says of it.
         tree = trees.open_tree(digest, root, file, manifest)
         return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
-    unpickle: Callable[[bytes | memoryview], Any] = pickle.loads
+    files = None
     if is_envelope(data) or kind != "pickle":
         envelope = open_envelope(data)
         if envelope.kind != kind:
@@ -79,16 +78,15 @@ def flow_from_bytes(
             tree = _tree(data, envelope)
             return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
         _check_name(envelope.header.get("flow", name), name)
-        body: bytes | memoryview = envelope.pickle
         recorded = envelope.header.get("environment") or recorded
+        begin, end = envelope.begin, envelope.end
         if envelope.header.get("files"):
-            from flowhold.pickling import load
-
-            unpickle = partial(load, tree=_tree(data, envelope))
+            files = _tree(data, envelope)
     else:
-        body, recorded = prefect1.open_pickle(data) or (data, recorded)
+        data, recorded = prefect1.open_pickle(data) or (data, recorded)
+        begin, end = 0, len(data)
     with environment.explained(recorded, f"the flow {name!r}" if name else "the pickled flow"):
-        flow = adapters.adapt_flow(unpickle(body))
+        flow = adapters.adapt_flow(load(data, begin, end, files))
     _check_name(flow.name, name)
     return flow
 
