@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flowhold._secrets import secret
@@ -33,26 +33,23 @@ class Values(dict[str, str]):
 
 def check_texts(path: str, value: Any) -> None:
     """Raise ConfigurationError where a text is no template; the message shows its path only."""
-    for text in _texts(value):
-        for found in _TEMPLATE.finditer(text):
-            braced = found["braced"]
-            if braced is not None and not (found["end"] and _NAME.fullmatch(braced)):
-                raise ConfigurationError(
-                    f"a text in {path} has a ${{ that begins no name",
-                    hint="write ${NAME} for a variable or a secret, and $${ for these characters",
-                )
+    for found in _found_in(value):
+        braced = found["braced"]
+        if braced is not None and not (found["end"] and _NAME.fullmatch(braced)):
+            raise ConfigurationError(
+                f"a text in {path} has a ${{ that begins no name",
+                hint="write ${NAME} for a variable or a secret, and $${ for these characters",
+            )
 
 
 def names_in(value: Any) -> set[str]:
     """Return the names of variables and secrets in all texts of a value, at any depth."""
-    found = (match for text in _texts(value) for match in _TEMPLATE.finditer(text))
-    return {name for match in found if (name := match["plain"] or match["braced"])}
+    return {name for found in _found_in(value) if (name := found["plain"] or found["braced"])}
 
 
 def marks_in(value: Any) -> set[str]:
     """Return which of `MARKS` are in the texts of a value."""
-    found = (match for text in _texts(value) for match in _TEMPLATE.finditer(text))
-    return {match["mark"] for match in found if match["mark"]}
+    return {found["mark"] for found in _found_in(value) if found["mark"]}
 
 
 def render(value: Any, values: Mapping[str, str], marks: Mapping[str, str] | None = None) -> Any:
@@ -113,12 +110,15 @@ def _value_of(name: str) -> str:
     return os.environ[name] if name in os.environ else secret(name)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _found_in(value: Any) -> list[re.Match[str]]:
+    """Return what stands for something else in all texts of a value."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, (Mapping, list, tuple)):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(inner)
+        return [*_TEMPLATE.finditer(value)]
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [found for inner in value for found in _found_in(inner)]
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:

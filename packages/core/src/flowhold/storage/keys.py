@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from flowhold.reference import now
 from flowhold.store import check_key
@@ -17,6 +18,7 @@ _MARK = re.compile(r"\{(?:slug|name|timestamp|sha256)\}")
 _IN_TIMES = str.maketrans(":.+T", "---t")
 
 
+@lru_cache(maxsize=1024)
 def slug(name: str) -> str:
     """Return a flow's name as a part of a key; a digest where nothing of it is left."""
     from slugify import slugify
