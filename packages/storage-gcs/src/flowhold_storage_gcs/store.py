@@ -198,12 +198,13 @@ def _settle(answer: Any, **_: Any) -> None:
 
 
 def _info(blob: Any) -> ObjectInfo:
-    if blob.updated is None or blob.size is None:
+    updated = blob.updated  # parsed anew each time
+    if updated is None or blob.size is None:
         raise StorageUnavailableError(
             f"the answer about {blob.name} is none of Cloud Storage",
             hint="check api_endpoint in client_options, and what stands between here and there",
         )
-    return ObjectInfo(blob.name, blob.size, str(blob.generation), blob.updated.timestamp())
+    return ObjectInfo(blob.name, blob.size, str(blob.generation), updated.timestamp())
 
 
 def _crc32c(file: BinaryIO) -> str:

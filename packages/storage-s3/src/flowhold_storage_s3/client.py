@@ -100,12 +100,18 @@ def check_upload_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
     import boto3
+    import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+
+    from flowhold_storage_s3.times import time_of
 
     options = dict(options)
     session = {name: options.pop(name) for name in _OF_SESSION if name in options}
     given = options.pop("config", None)
+    if not session.get("botocore_session"):
+        session["botocore_session"] = own = botocore.session.get_session()
+        own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=time_of)
     try:
         config = Config(
             connect_timeout=timeout,
