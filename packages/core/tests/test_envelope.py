@@ -24,7 +24,6 @@ def with_header(text):
 
 def test_what_is_sealed_opens_again():
     envelope = open_envelope(SEALED)
-    assert SEALED[envelope.begin : envelope.end] == envelope.pickle
     assert envelope.header == HEADER
     assert (envelope.kind, bytes(envelope.pickle)) == ("pickle", b"BODY")
     assert bytes(envelope.files) == b"frame"
@@ -60,7 +59,7 @@ def test_every_flipped_bit_of_the_head_is_refused_or_gives_a_header():
                 continue
             assert place >= 10, "magic and version are certain"
             assert envelope.kind in ("pickle", "bundle")
-            assert bytes(envelope.pickle) + bytes(envelope.files) == damaged[envelope.begin :]
+            assert damaged.endswith(bytes(envelope.pickle) + bytes(envelope.files))
 
 
 JSON = st.recursive(
@@ -96,7 +95,8 @@ def test_any_bytes_are_refused_in_our_words_or_give_a_usable_header(data):
         return
     assert envelope.kind in ("pickle", "bundle")
     assert envelope.kind == "pickle" or isinstance(envelope.header["files"], list)
-    assert len(envelope.pickle) + len(envelope.files) == len(data) - envelope.begin
+    head = 14 + int.from_bytes(data[10:14], "big")
+    assert len(envelope.pickle) + len(envelope.files) == len(data) - head
 
 
 def test_a_newer_format_says_to_upgrade():

@@ -30,9 +30,12 @@ def of_http(moment):
     | st.integers(0, 10**10).map(str)
 )
 @example("2009-10-12T17:50:30Z")
+@example("2009-10-12T17:50:30.1Z")
 @example("2009-10-12T17:50:30.1234567Z")
 @example("20091012T175030Z")
 @example("Sunday, 06-Nov-94 08:49:37 GMT")
+@example("Sunday, 06-Nov-69 08:49:37 GMT")
+@example("Sun, 06 Nov 1994 08:49:37 PM GMT")
 @example("Sun, 06 Nov 1994 08:49:37 +0100")
 def test_times_are_those_of_botocore(value):
     found = times.time_of(value)
@@ -40,7 +43,11 @@ def test_times_are_those_of_botocore(value):
     assert found.tzinfo is not None
 
 
-@pytest.mark.parametrize("value", ["", "Z", " GMT", "never", "2009-99-12T17:50:30.000Z"])
+VALUES_OF_NO_TIME = ["", "Z", " GMT", "never", "2009-99-12T17:50:30.000Z", "2009-10-12Z"]
+VALUES_OF_NO_TIME += ["Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 -0000 GMT"]
+
+
+@pytest.mark.parametrize("value", VALUES_OF_NO_TIME)
 def test_what_is_no_time_is_refused(value):
     with pytest.raises(ValueError, match="Invalid timestamp"):
         times.time_of(value)

@@ -32,14 +32,10 @@ class Envelope(NamedTuple):
     header: dict[str, Any]
     kind: str
     """``pickle`` or ``bundle``."""
-    begin: int
-    """Where the cloudpickle bytes begin."""
-    end: int
-    """Where they end."""
     pickle: memoryview
     """The cloudpickle bytes."""
     files: memoryview
-    """The zstd frame behind them."""
+    """The zstd frame."""
 
 
 def seal(header: Mapping[str, Any]) -> bytes:
@@ -79,13 +75,13 @@ def open_envelope(data: bytes | memoryview) -> Envelope:
     try:
         text = str(view[_HEAD.size : begin], "utf-8")
         # As json.loads, which looks for other encodings first, and for space around.
-        header, read = _decoder.raw_decode(text)
+        header, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise SerializationError("the header of this stored flow is damaged") from error
-    if read == len(text) and isinstance(header, dict):
+    if end == len(text) and isinstance(header, dict):
         kind, size, files = header.get("kind"), header.get("pickle", 0), header.get("files")
         has_files = isinstance(files, list) or (kind == "pickle" and "files" not in header)
         if kind in _KINDS and type(size) is int and 0 <= size <= len(view) - begin and has_files:
-            end = begin + size
-            return Envelope(header, kind, begin, end, view[begin:end], view[end:])
+            split = begin + size
+            return Envelope(header, kind, view[begin:split], view[split:])
     raise SerializationError("the header of this stored flow is damaged")

@@ -143,7 +143,7 @@ class carrying:  # noqa: N801 (it is used as a function)
                 if name not in known:
                     cloudpickle.register_pickle_by_value(module)
                     self._new.append(module)
-            return {"__main__", *[name.partition(".")[0] for name in chosen]}
+            return {"__main__", *(name.partition(".")[0] for name in chosen)}
         except BaseException:
             self._end()
             raise

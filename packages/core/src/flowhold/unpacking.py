@@ -79,14 +79,13 @@ def flow_from_bytes(
             return flow_from_script(tree, name=name, attribute=attribute, recorded=recorded)
         _check_name(envelope.header.get("flow", name), name)
         recorded = envelope.header.get("environment") or recorded
-        begin, end = envelope.begin, envelope.end
+        body: bytes | memoryview = envelope.pickle
         if envelope.header.get("files"):
             files = _tree(data, envelope)
     else:
-        data, recorded = prefect1.open_pickle(data) or (data, recorded)
-        begin, end = 0, len(data)
+        body, recorded = prefect1.open_pickle(data) or (data, recorded)
     with environment.explained(recorded, f"the flow {name!r}" if name else "the pickled flow"):
-        flow = adapters.adapt_flow(load(data, begin, end, files))
+        flow = adapters.adapt_flow(load(body, files))
     _check_name(flow.name, name)
     return flow
 

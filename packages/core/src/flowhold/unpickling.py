@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -14,35 +15,31 @@ __all__ = ["load"]
 
 _CLOUDPICKLE = "cloudpickle.cloudpickle"
 _OFTEN = ("flowhold.flows", _CLOUDPICKLE)
-"""Modules that are in every flow's pickle."""
-_names: dict[str, dict[str, Any]] = {}
-"""What is in those of them that were imported."""
+"""Modules that nearly every flow's pickle names, several times."""
+_SMALL = 64 << 10
+"""Bytes of a pickle beside which an import takes long, and a copy does not."""
 
 
-def load(data: bytes, begin: int, end: int, tree: trees.Tree | None = None) -> Any:
+def load(pickled: bytes | memoryview, tree: trees.Tree | None = None) -> Any:
     """Unpickle bytes that were verified before.
 
     Args:
-        data: The pickle, and what is before and behind it.
-        begin: Where it begins.
-        end: Where it ends; nothing behind that is looked at.
+        pickled: The pickle.
         tree: The files that were stored with it: ``__file__`` of its functions points to them, and
             imports of siblings when a task runs find them.
     """
-    file: io.BufferedIOBase
-    if end == len(data):
-        file = io.BytesIO(data)
-        file.seek(begin)
-    else:
-        file = io.BufferedReader(_Source(memoryview(data)[begin:end]))
-    return (_Unpickler(file) if tree is None else _UnpicklerWithFiles(file, tree)).load()
+    if tree is not None:
+        return _UnpicklerWithFiles(io.BufferedReader(_Source(pickled)), tree).load()
+    if len(pickled) > _SMALL:
+        return pickle.loads(pickled)
+    return _Unpickler(io.BytesIO(pickled)).load()
 
 
 class _Source(io.RawIOBase):
-    """Reads a part of bytes that may be large, of which ``io.BytesIO`` would make a copy."""
+    """Reads a buffer that may be large, of which ``io.BytesIO`` would make a copy."""
 
-    def __init__(self, part: memoryview) -> None:
-        self._left = part
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._left = memoryview(data)
 
     def readable(self) -> bool:
         return True
@@ -55,47 +52,48 @@ class _Source(io.RawIOBase):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Imports once what is in every flow, which takes longer than all else where it is small."""
+    """Takes what is often named from its module, which pickle would import again each time."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (known := _names.get(module)) and name in known:
+        if (
+            module in _OFTEN
+            and (there := sys.modules.get(module))
+            and name in (known := vars(there))
+        ):
             sys.audit("pickle.find_class", module, name)
             return known[name]
-        found = super().find_class(module, name)
-        if module in _OFTEN:
-            _names[module] = vars(sys.modules[module])
-        return found
+        return super().find_class(module, name)
 
 
 class _UnpicklerWithFiles(_Unpickler):
     """Gives by-value functions and modules the files that were stored with their pickle."""
 
-    def __init__(self, file: io.BufferedIOBase, tree: trees.Tree) -> None:
+    def __init__(self, file: io.BufferedReader, tree: trees.Tree) -> None:
         super().__init__(file)
         self._tree = tree
 
     def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
         if module == _CLOUDPICKLE:
             own = {
                 "_make_function": self._function,
-                "_function_setstate": self._set_state,
-                "dynamic_subimport": self._module,
+                "_function_setstate": partial(self._set_state, found),
+                "dynamic_subimport": partial(self._module, found),
             }
-            if name in own:
-                return own[name]
-        return super().find_class(module, name)
+            return own.get(name, found)
+        return found
 
     def _function(self, code: CodeType, namespace: dict[str, Any], *rest: Any) -> FunctionType:
         self._settle(namespace)
         return FunctionType(code, namespace, *rest)
 
-    def _set_state(self, function: FunctionType, state: Any) -> None:
-        super().find_class(_CLOUDPICKLE, "_function_setstate")(function, state)
+    def _set_state(self, set_state: Any, function: FunctionType, state: Any) -> None:
+        set_state(function, state)
         self._settle(function.__globals__)
 
-    def _module(self, name: str, namespace: dict[str, Any]) -> ModuleType:
+    def _module(self, make: Any, name: str, namespace: dict[str, Any]) -> ModuleType:
         self._settle(namespace)
-        module: ModuleType = super().find_class(_CLOUDPICKLE, "dynamic_subimport")(name, namespace)
+        module: ModuleType = make(name, namespace)
         return module
 
     def _settle(self, namespace: dict[str, Any]) -> None:

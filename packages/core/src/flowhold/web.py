@@ -265,7 +265,7 @@ def _sent(
     adapter = shared_client(requests.adapters.HTTPAdapter, (), pool_maxsize=_CONNECTIONS)
     merged = requests.utils.default_headers()
     merged.update(headers)
-    # A Request would make empty arguments of those that are not given, and take as long for them.
+    # Not by a Request, which has empty parameters where none are given, and takes long for these.
     request = requests.PreparedRequest()
     request.prepare(
         method=method,

@@ -109,7 +109,7 @@ def _make(options: dict[str, Any], timeout: float, retries: int) -> Client:
     options = dict(options)
     session = {name: options.pop(name) for name in _OF_SESSION if name in options}
     given = options.pop("config", None)
-    if not session.get("botocore_session"):
+    if session.get("botocore_session") is None:  # and not one that the user has for more
         session["botocore_session"] = own = botocore.session.get_session()
         own.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=time_of)
     try:
