@@ -28,6 +28,7 @@ from flowhold.errors import (
 )
 from flowhold.storage import Local
 from flowhold_storage_webhook import Webhook
+from flowhold_storage_webhook.calls import Call
 
 from .dropbox_api import TOKEN, dropbox_arguments
 
@@ -168,6 +169,31 @@ class TestPlaces:
         storage.add_flow(made("A B"))
         with pytest.raises(ConfigurationError, match="'A B' and 'a-b' have one place"):
             storage.add_flow(made("a-b"))
+
+    def test_a_place_is_taken_by_flows_that_were_stored_before_and_free_when_they_are_discarded(
+        self, dav
+    ):
+        stored = store(dav(path="{slug}"), made("A B"))
+        storage = flowhold.Storage.deserialize(stored.serialize())
+        with pytest.raises(ConfigurationError, match="'A B' and 'a-b' have one place"):
+            storage.add_flow(made("a-b"))
+        other = storage.emptied()
+        other.add_flow(made("a-b"))
+        storage.add_flow(made("c"))
+        storage.discard("A B")
+        storage.add_flow(made("a_b"))
+        with pytest.raises(ConfigurationError, match="'a_b' and 'A-B' have one place"):
+            storage.add_flow(made("A-B"))
+        with pytest.raises(ConfigurationError, match="'a-b' and 'A-B' have one place"):
+            other.add_flow(made("A-B"))
+
+    def test_adding_a_flow_takes_no_longer_where_many_are(self, dav, monkeypatch):
+        filled, at = [], Call.at
+        monkeypatch.setattr(Call, "at", lambda *given: filled.append(given) or at(*given))
+        storage = dav()
+        for n in range(20):
+            storage.add_flow(made(f"flow {n}", n))
+        assert len(filled) == 2 * 20
 
     def test_earlier_versions_stay_where_the_digest_is_in_the_url(self, dav):
         references = [flowhold.register(made("etl", n), storage=dav()) for n in (1, 2)]

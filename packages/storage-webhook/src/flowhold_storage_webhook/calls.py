@@ -121,13 +121,14 @@ def _parted(url: str) -> tuple[str, tuple[str, str] | None]:
 
 def _quoted(marks: Mapping[str, str], url: str) -> dict[str, str]:
     # However they are quoted, requests and servers take these for steps in the path.
-    if {".", ".."} & {*re.split(r"[/\\]", marks["name"])} and "name" in marks_in(url):
+    name = marks["name"]
+    if "." in name and {".", ".."} & {*re.split(r"[/\\]", name)} and "name" in marks_in(url):
         raise ConfigurationError(
-            f"a flow called {marks['name'][:60]!r} would lead out of the place in the URL",
+            f"a flow called {name[:60]!r} would lead out of the place in the URL",
             storage="Webhook",
             hint="have {slug} in the URLs, or call it otherwise",
         )
-    return {name: quote(text, safe="", errors="surrogatepass") for name, text in marks.items()}
+    return {mark: quote(text, safe="", errors="surrogatepass") for mark, text in marks.items()}
 
 
 def _plain(marks: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowhold import trees
 from flowhold.bodies import as_file
@@ -22,6 +22,9 @@ from flowhold.storage.records import Record
 from flowhold_storage_webhook.arguments import check_call
 from flowhold_storage_webhook.calls import Call, marks_of
 from flowhold_storage_webhook.exchange import Exchange
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Webhook"]
 
@@ -101,6 +104,8 @@ class Webhook(FetchedStorage):
         self.flow_script_path = self.local_script_path
         self.timeout = timeout
         self.retries = retries
+        # Names of flows by where they are, once one is added.
+        self._taken: dict[tuple[int, str, str], str] | None = None
         if stored_as_script and self._script() is None and not trees.is_loading():
             raise ConfigurationError(
                 "stored_as_script needs to know the script",
@@ -113,6 +118,12 @@ class Webhook(FetchedStorage):
         # Where it loads, nobody knows the script's path.
         storage = cls(**{**options, "stored_as_script": False})
         storage.stored_as_script = options["stored_as_script"]
+        return storage
+
+    def emptied(self) -> Self:
+        """Return a storage like this one, without flows."""
+        storage = super().emptied()
+        storage._taken = None
         return storage
 
     @property
@@ -132,7 +143,7 @@ class Webhook(FetchedStorage):
         return True
 
     def _has_digest(self) -> bool:
-        return "sha256" in self._building.marks | self._getting.marks
+        return any("sha256" in call.marks for call in (self._getting, self._building))
 
     def _marks(self, location: str) -> dict[str, str]:
         """Return what is filled in for the flow of a location: its name, perhaps with a digest."""
@@ -140,6 +151,12 @@ class Webhook(FetchedStorage):
             return marks_of(location, "")
         name, _, sha256 = location.rpartition("/")
         return marks_of(name, sha256)
+
+    def _places(self, location: str) -> list[tuple[int, str, str]]:
+        """Return where the two requests for a flow lead: URL and headers of each."""
+        marks = self._marks(location)
+        places = [call.at(marks) for call in (self._building, self._getting)]
+        return [(number, url, repr(headers)) for number, (url, headers) in enumerate(places)]
 
     def _free_location(self, name: str, sha256: str) -> str:
         location = f"{name}/{sha256}" if self._has_digest() else name
@@ -150,14 +167,20 @@ class Webhook(FetchedStorage):
                 storage=self.name,
                 hint="for several, have {slug} or {name} in the URLs of both requests",
             )
-        marks = self._marks(location)
-        places = [call.at(marks) for call in calls]
-        for other, record in self._records.items():
-            taken = self._marks(record.location)
-            same = any(call.at(taken) == place for call, place in zip(calls, places, strict=True))
-            if same and record.sha256 != sha256:
+        if self._taken is None:
+            self._taken = {
+                place: other
+                for other, record in self._records.items()
+                for place in self._places(record.location)
+            }
+        for place in self._places(location):
+            other = self._taken.get(place)
+            record = self._records.get(other or "")
+            if record is None:
+                self._taken[place] = name
+            elif record.sha256 != sha256:
                 raise ConfigurationError(
-                    f"the flows {other!r} and {name!r} have one place, {places[0][0]}",
+                    f"the flows {other!r} and {name!r} have one place, {place[1]}",
                     storage=self.name,
                     hint="have {name} or {sha256} in the URLs",
                 )

@@ -33,7 +33,7 @@ class Values(dict[str, str]):
 
 def check_texts(path: str, value: Any) -> None:
     """Raise ConfigurationError where a text is no template; the message shows its path only."""
-    for found in _found_in(value):
+    for found in _found_in(value, "${"):
         braced = found["braced"]
         if braced is not None and not (found["end"] and _NAME.fullmatch(braced)):
             raise ConfigurationError(
@@ -44,12 +44,12 @@ def check_texts(path: str, value: Any) -> None:
 
 def names_in(value: Any) -> set[str]:
     """Return the names of variables and secrets in all texts of a value, at any depth."""
-    return {name for found in _found_in(value) if (name := found["plain"] or found["braced"])}
+    return {name for found in _found_in(value, "$") if (name := found["plain"] or found["braced"])}
 
 
 def marks_in(value: Any) -> set[str]:
     """Return which of `MARKS` are in the texts of a value."""
-    return {found["mark"] for found in _found_in(value) if found["mark"]}
+    return {found["mark"] for found in _found_in(value, "{") if found["mark"]}
 
 
 def render(value: Any, values: Mapping[str, str], marks: Mapping[str, str] | None = None) -> Any:
@@ -110,15 +110,15 @@ def _value_of(name: str) -> str:
     return os.environ[name] if name in os.environ else secret(name)
 
 
-def _found_in(value: Any) -> list[re.Match[str]]:
-    """Return what stands for something else in all texts of a value."""
+def _found_in(value: Any, sign: str) -> list[re.Match[str]]:
+    """Return what stands for something else in all texts of a value that have a sign in them."""
     if isinstance(value, str):
-        return [*_TEMPLATE.finditer(value)]
+        return [*_TEMPLATE.finditer(value)] if sign in value else []
     if isinstance(value, Mapping):
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return []
-    return [found for inner in value for found in _found_in(inner)]
+    return [found for inner in value for found in _found_in(inner, sign)]
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
