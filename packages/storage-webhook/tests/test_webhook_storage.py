@@ -27,6 +27,7 @@ from flowhold.errors import (
     UnverifiedError,
 )
 from flowhold.storage import Local
+from flowhold.storage.records import Record
 from flowhold_storage_webhook import Webhook
 from flowhold_storage_webhook.calls import Call
 
@@ -186,6 +187,14 @@ class TestPlaces:
             storage.add_flow(made("A-B"))
         with pytest.raises(ConfigurationError, match="'a-b' and 'A-B' have one place"):
             other.add_flow(made("A-B"))
+
+    def test_a_place_of_two_flows_with_the_same_bytes_is_taken_while_one_is_there(self, dav):
+        storage = dav(path="{slug}")
+        for name in ("A B", "a-b"):
+            storage.adopt(name, SCRIPT.format(value=1).encode(), Record("", "script"))
+        storage.discard("A B")
+        with pytest.raises(ConfigurationError, match="'a-b' and 'A-B' have one place"):
+            storage.add_flow(made("A-B"))
 
     def test_adding_a_flow_takes_no_longer_where_many_are(self, dav, monkeypatch):
         filled, at = [], Call.at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flowhold import trees
 from flowhold.bodies import as_file
@@ -22,9 +22,6 @@ from flowhold.storage.records import Record
 from flowhold_storage_webhook.arguments import check_call
 from flowhold_storage_webhook.calls import Call, marks_of
 from flowhold_storage_webhook.exchange import Exchange
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["Webhook"]
 
@@ -104,8 +101,7 @@ class Webhook(FetchedStorage):
         self.flow_script_path = self.local_script_path
         self.timeout = timeout
         self.retries = retries
-        # Names of flows by where they are, once one is added.
-        self._taken: dict[tuple[int, str, str], str] | None = None
+        self._led: dict[str, frozenset[tuple[int, str, str]]] = {}
         if stored_as_script and self._script() is None and not trees.is_loading():
             raise ConfigurationError(
                 "stored_as_script needs to know the script",
@@ -118,12 +114,6 @@ class Webhook(FetchedStorage):
         # Where it loads, nobody knows the script's path.
         storage = cls(**{**options, "stored_as_script": False})
         storage.stored_as_script = options["stored_as_script"]
-        return storage
-
-    def emptied(self) -> Self:
-        """Return a storage like this one, without flows."""
-        storage = super().emptied()
-        storage._taken = None
         return storage
 
     @property
@@ -152,11 +142,15 @@ class Webhook(FetchedStorage):
         name, _, sha256 = location.rpartition("/")
         return marks_of(name, sha256)
 
-    def _places(self, location: str) -> list[tuple[int, str, str]]:
-        """Return where the two requests for a flow lead: URL and headers of each."""
-        marks = self._marks(location)
-        places = [call.at(marks) for call in (self._building, self._getting)]
-        return [(number, url, repr(headers)) for number, (url, headers) in enumerate(places)]
+    def _places(self, location: str) -> frozenset[tuple[int, str, str]]:
+        """Return where the two requests for a flow lead, by its location: filled in once."""
+        if location not in self._led:
+            marks = self._marks(location)
+            places = [call.at(marks) for call in (self._building, self._getting)]
+            self._led[location] = frozenset(
+                (number, url, repr(headers)) for number, (url, headers) in enumerate(places)
+            )
+        return self._led[location]
 
     def _free_location(self, name: str, sha256: str) -> str:
         location = f"{name}/{sha256}" if self._has_digest() else name
@@ -167,20 +161,12 @@ class Webhook(FetchedStorage):
                 storage=self.name,
                 hint="for several, have {slug} or {name} in the URLs of both requests",
             )
-        if self._taken is None:
-            self._taken = {
-                place: other
-                for other, record in self._records.items()
-                for place in self._places(record.location)
-            }
-        for place in self._places(location):
-            other = self._taken.get(place)
-            record = self._records.get(other or "")
-            if record is None:
-                self._taken[place] = name
-            elif record.sha256 != sha256:
+        places = self._places(location)
+        for other, record in self._records.items():
+            if record.sha256 != sha256 and places & self._places(record.location):
                 raise ConfigurationError(
-                    f"the flows {other!r} and {name!r} have one place, {place[1]}",
+                    f"the flows {other!r} and {name!r} have one place, "
+                    f"{calls[0].at(self._marks(location))[0]}",
                     storage=self.name,
                     hint="have {name} or {sha256} in the URLs",
                 )
