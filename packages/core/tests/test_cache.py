@@ -50,9 +50,10 @@ def test_bytes_are_fetched_once_and_then_found_by_their_digest(fetch):
     assert fetch.count == 1
 
 
-def test_damaged_bytes_are_never_given_and_make_room_for_good_ones(folder, fetch):
+@pytest.mark.parametrize("there", [b"Verified bytes", DATA[:8], b""])
+def test_damaged_bytes_are_never_given_and_make_room_for_good_ones(folder, fetch, there):
     cache.object_of(DIGEST, fetch)
-    (folder / "objects" / DIGEST).write_bytes(b"Verified bytes")
+    (folder / "objects" / DIGEST).write_bytes(there)
     assert cache.object_of(DIGEST, fetch) == DATA
     assert fetch.count == 2
     assert (folder / "objects" / DIGEST).read_bytes() == DATA
