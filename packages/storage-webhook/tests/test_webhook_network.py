@@ -75,13 +75,14 @@ def there(by, proxy):
 
 class TestStoring:
     @each_fault
-    def test_put_is_sent_again_with_the_same_bytes(self, by, proxy, waits, fault):
+    @pytest.mark.parametrize("size", [1, 300_000])
+    def test_put_is_sent_again_with_the_same_bytes(self, by, proxy, waits, fault, size):
         proxy.fail(fault, 2)
-        storage = store(by(), "x" * 300_000)
+        storage = store(by(), "x" * size)
         assert proxy.count("PUT") == 3
         assert len({request.size for request in proxy.requests} - {0}) == 1
         assert len(waits) == 2
-        assert storage.get_flow().run().result == "x" * 300_000
+        assert storage.get_flow().run().result == "x" * size
 
     @each_fault
     def test_put_fails_when_it_does_not_end(self, by, proxy, fault):

@@ -9,7 +9,7 @@ from typing import Any
 from flowhold.clients import check_options
 from flowhold.errors import ConfigurationError
 from flowhold_storage_webhook.calls import PAIRS
-from flowhold_storage_webhook.templates import check_texts, fill, names_in
+from flowhold_storage_webhook.templates import check_texts, copied, names_in
 
 __all__ = ["ARGUMENTS", "METHODS", "check_call"]
 
@@ -80,13 +80,13 @@ def check_call(option: str, method: Any, arguments: Any, *, stores: bool) -> dic
             hint="multipart forms are not sent; choose an address that takes the bytes as they are",
         )
     try:
-        copied: dict[str, Any] = fill(arguments, {})
-        for name, value in copied.items():
+        own: dict[str, Any] = copied(arguments)
+        for name, value in own.items():
             check_texts(f"{option}[{name!r}]", value)
-        _check_written(option, copied)
+        _check_written(option, own)
     except RecursionError:
         raise ConfigurationError(f"{option} contains itself") from None
-    return copied
+    return own
 
 
 def _is_pair(auth: Sequence[Any]) -> bool:

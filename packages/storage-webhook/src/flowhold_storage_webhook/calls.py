@@ -62,10 +62,21 @@ class Call:
         """Which arguments give a body of its own."""
         return [name for name in _BODIES if self.arguments.get(name) is not None]
 
+    def check(self, name: str) -> None:
+        """Raise ConfigurationError where a flow's name would lead out of the place in the URL."""
+        # However they are quoted, requests and servers take these for steps in the path.
+        steps = {".", ".."} & {*re.split(r"[/\\]", name)} if "." in name else ()
+        if steps and "name" in marks_in(self.arguments["url"]):
+            raise ConfigurationError(
+                f"a flow called {name[:60]!r} would lead out of the place in the URL",
+                storage="Webhook",
+                hint="have {slug} in the URLs, or call it otherwise",
+            )
+
     def at(self, marks: Mapping[str, str]) -> tuple[str, Any]:
         """Return URL and headers for a flow, as templates still."""
         url, headers = self.arguments["url"], self.arguments.get("headers")
-        return fill(url, _quoted(marks, url)), fill(headers, _plain(marks))
+        return fill(url, _quoted(marks)), fill(headers, _plain(marks))
 
     def filled(self, values: Mapping[str, str], marks: Mapping[str, str]) -> dict[str, Any]:
         """Return the arguments of :func:`flowhold.web.ask`; ``private`` is for no other host."""
@@ -73,7 +84,7 @@ class Call:
         for name in ("stream", "allow_redirects", *(_BODIES if self.stores else ())):
             given.pop(name, None)
         url = given.pop("url")
-        url, login_in_url = _parted(render(url, values, _quoted(marks, url)))
+        url, login_in_url = _parted(render(url, values, _quoted(marks)))
         headers = given.pop("headers", {})
         rest = render(given, values)
         for name in PAIRS:
@@ -119,15 +130,7 @@ def _parted(url: str) -> tuple[str, tuple[str, str] | None]:
     return urlunsplit(parts._replace(netloc=host)), pair
 
 
-def _quoted(marks: Mapping[str, str], url: str) -> dict[str, str]:
-    # However they are quoted, requests and servers take these for steps in the path.
-    name = marks["name"]
-    if "." in name and {".", ".."} & {*re.split(r"[/\\]", name)} and "name" in marks_in(url):
-        raise ConfigurationError(
-            f"a flow called {name[:60]!r} would lead out of the place in the URL",
-            storage="Webhook",
-            hint="have {slug} in the URLs, or call it otherwise",
-        )
+def _quoted(marks: Mapping[str, str]) -> dict[str, str]:
     return {mark: quote(text, safe="", errors="surrogatepass") for mark, text in marks.items()}
 
 

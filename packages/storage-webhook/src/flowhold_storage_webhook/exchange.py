@@ -31,6 +31,8 @@ _AGENT = f"flowhold-storage-webhook/{__version__}"
 BUDGET = 60.0
 """Seconds that a request may wait in all before it is sent again."""
 _SAID = 64 << 10
+_AT_ONCE = 64 << 10
+"""Bytes to send in one piece, which has to be taken within the timeout, and not as a file."""
 _NOT_TAKEN = (429,)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _NOT_FOUND = re.compile("not[_ -]?found", re.IGNORECASE)
@@ -74,7 +76,7 @@ class Exchange:
         """
         if size > settings.current().max_tree_bytes:
             raise self._failure(Problem("large", f"{size:,}"))
-        self._send(body, None)
+        self._send(body.read() if size <= _AT_ONCE else body, None)
 
     def load(self, limit: int | None) -> bytes:
         """Return the bytes that are answered, at most ``limit`` of them.
@@ -86,7 +88,7 @@ class Exchange:
         """
         return self._send(None, limit)
 
-    def _send(self, body: BinaryIO | None, limit: int | None) -> bytes:
+    def _send(self, body: bytes | BinaryIO | None, limit: int | None) -> bytes:
         waited, tried = 0.0, 0
         while True:
             outcome = self._tried(body, limit)
@@ -109,7 +111,7 @@ class Exchange:
     def _failure(self, problem: Problem) -> FlowholdError:
         return failure(problem, place=self.place, location=self.location, storage=self.storage)
 
-    def _tried(self, body: BinaryIO | None, limit: int | None) -> bytes | Problem:
+    def _tried(self, body: bytes | BinaryIO | None, limit: int | None) -> bytes | Problem:
         # Looked up for each try, so that what a rotation of secrets replaces is not sent again.
         values = look_up(self.call.names)
         given: dict[str, Any] = {}
@@ -124,7 +126,7 @@ class Exchange:
         return outcome
 
     def _once(
-        self, given: dict[str, Any], body: BinaryIO | None, limit: int | None
+        self, given: dict[str, Any], body: bytes | BinaryIO | None, limit: int | None
     ) -> bytes | Problem:
         given["timeout"] = self.timeout if given["timeout"] is None else given["timeout"]
         if body is not None:

@@ -161,9 +161,10 @@ class Webhook(FetchedStorage):
                 storage=self.name,
                 hint="for several, have {slug} or {name} in the URLs of both requests",
             )
-        places = self._places(location)
+        for call in calls:
+            call.check(name)
         for other, record in self._records.items():
-            if record.sha256 != sha256 and places & self._places(record.location):
+            if record.sha256 != sha256 and self._places(location) & self._places(record.location):
                 raise ConfigurationError(
                     f"the flows {other!r} and {name!r} have one place, "
                     f"{calls[0].at(self._marks(location))[0]}",
@@ -174,6 +175,7 @@ class Webhook(FetchedStorage):
 
     def _exchange(self, call: Call, location: str) -> Exchange:
         marks = self._marks(location)
+        call.check(marks["name"])
         return Exchange(call, marks, location, self.name, self.timeout, self.retries)
 
     def _build(self) -> None:

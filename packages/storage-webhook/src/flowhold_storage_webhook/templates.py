@@ -14,7 +14,17 @@ from typing import Any
 from flowhold._secrets import secret
 from flowhold.errors import ConfigurationError, FlowholdError, SecretNotFoundError
 
-__all__ = ["MARKS", "Values", "check_texts", "fill", "look_up", "marks_in", "names_in", "render"]
+__all__ = [
+    "MARKS",
+    "Values",
+    "check_texts",
+    "copied",
+    "fill",
+    "look_up",
+    "marks_in",
+    "names_in",
+    "render",
+]
 
 MARKS = ("slug", "name", "sha256")
 _TEMPLATE = re.compile(
@@ -104,6 +114,11 @@ def look_up(names: Iterable[str]) -> Values:
             hint=f"set the variable {missing[0]}, or the secret: FLOWHOLD_SECRET_{missing[0]}",
         )
     return values
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a value with dictionaries, lists and tuples of its own."""
+    return _mapped(value, str)
 
 
 def _value_of(name: str) -> str:
