@@ -79,14 +79,24 @@ def object_of(digest: str, fetch: Callable[[], bytes]) -> bytes:
         os.unlink(path)
     data = fetch()
     with suppress(OSError):
-        # Under its name at once: who finds less than a whole one has it replaced.
         try:
-            write_new(path, data, 0o600)
+            _write(folder, path, data)
         except FileNotFoundError:
             Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_new(path, data, 0o600)
+            _write(folder, path, data)
         grown(len(data), current)
     return data
+
+
+def _write(folder: str, path: str, data: bytes) -> None:
+    temporary = os.path.join(folder, f".{unused_name()}")
+    try:
+        write_new(temporary, data, 0o600)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def tree(digest: str, fill: Callable[[Path], Mapping[str, str]], size: int | None = None) -> Path:

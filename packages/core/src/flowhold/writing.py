@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 
 __all__ = [
     "AT_ONCE",
@@ -56,14 +55,9 @@ def write(file: int, data: bytes | bytearray | memoryview) -> None:
 
 
 def write_new(path: str, data: bytes, mode: int = READABLE) -> None:
-    """Write a new file, as :func:`new_file` makes it; one that cannot be whole is removed."""
+    """Write a new file, as :func:`new_file` makes it."""
     file = new_file(path, mode)
     try:
-        try:
-            write(file, data)
-        finally:
-            os.close(file)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(path)
-        raise
+        write(file, data)
+    finally:
+        os.close(file)
