@@ -237,6 +237,18 @@ def test_no_rights_is_a_permission_error_that_says_what_to_check(store):
     assert store.get("a/b") == b"1"
 
 
+def test_a_file_that_may_be_listed_but_not_looked_at_is_a_permission_error_too(store, monkeypatch):
+    store.put("a/b", b"1")
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refuse)
+        with pytest.raises(AccessDeniedError, match="a/b"):
+            keys(store)
+
+
 def test_a_root_that_is_a_file_is_said_in_one_line(tmp_path):
     (tmp_path / "file").write_bytes(b"mine")
     store = FileStore(tmp_path / "file")

@@ -218,9 +218,13 @@ class FileStore(ObjectStore):
                 if wanted and (key > after or after.startswith(key)):
                     yield from self._walk(key, prefix, after)
             elif key.startswith(prefix) and key > after:
-                # What vanished since the folder was read is not listed.
-                with suppress(FileNotFoundError):
-                    yield _info(key, os.stat(self.root / key))
+                try:
+                    status = os.stat(self.root / key)
+                except FileNotFoundError:
+                    continue  # it vanished since the folder was read
+                except OSError as error:
+                    raise self._translated(error, key) from error
+                yield _info(key, status)
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
