@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import string
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -163,9 +164,10 @@ def test_labels_and_secrets_are_names(option):
         Memory(**option)
 
 
-def test_an_option_that_is_not_json_is_named_when_serializing_and_not_before(tmp_path):
-    storage = Local(tmp_path, include=[tmp_path])
-    with pytest.raises(ConfigurationError, match="option include of Local storage"):
+@pytest.mark.parametrize("option", [{"include": [Path()]}, {"overwrite": 10**5000}])
+def test_an_option_that_is_not_json_is_named_when_serializing_and_not_before(tmp_path, option):
+    storage = Local(tmp_path, **option)
+    with pytest.raises(ConfigurationError, match=f"option {next(iter(option))} of Local storage"):
         storage.serialize()
 
 

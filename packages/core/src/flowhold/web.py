@@ -100,7 +100,7 @@ def ask(
     own, secret = login, private or {}
     rest = {**(options or {}), "data": data}
     for _ in range(_REDIRECTS + 1):
-        elsewhere = url != origin and origin_of(url) != origin_of(origin)
+        elsewhere = origin_of(url) != origin_of(origin)
         if elsewhere:
             own, secret = {}, {}
         if seek := getattr(data, "seek", None):

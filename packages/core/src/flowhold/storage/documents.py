@@ -149,7 +149,7 @@ def strings(name: str, values: Iterable[str] | None) -> list[str]:
 
 
 def _json(storage: Storage, name: str, value: Any) -> Any:
-    if type(value) in (str, bool, int):
+    if type(value) in (str, bool):
         return value
     try:
         return json.loads(json.dumps(value, allow_nan=False))
