@@ -211,20 +211,17 @@ class FileStore(ObjectStore):
             if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                 return
             raise
-        for name in names:
-            key = base + name
-            if key.endswith("/"):
-                wanted = key.startswith(prefix) or prefix.startswith(key)
-                if wanted and (key > after or after.startswith(key)):
-                    yield from self._walk(key, prefix, after)
-            elif key.startswith(prefix) and key > after:
-                try:
-                    status = os.stat(self.root / key)
-                except FileNotFoundError:
-                    continue  # it vanished since the folder was read
-                except OSError as error:
-                    raise self._translated(error, key) from error
-                yield _info(key, status)
+        with self._errors(base.rstrip("/")):
+            for name in names:
+                key = base + name
+                if key.endswith("/"):
+                    wanted = key.startswith(prefix) or prefix.startswith(key)
+                    if wanted and (key > after or after.startswith(key)):
+                        yield from self._walk(key, prefix, after)
+                elif key.startswith(prefix) and key > after:
+                    # What vanished since the folder was read is not listed.
+                    with suppress(FileNotFoundError):
+                        yield _info(key, os.stat(self.root / key))
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
